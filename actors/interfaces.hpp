@@ -1,0 +1,124 @@
+#pragma once
+
+#include <caf/typed_actor.hpp>
+
+#include "actors/messages.hpp"
+
+// Every actor interface of the domain, in the order a command meets them.
+// Read this file first: it is the architecture.
+//
+//  guest      RING         TPM       RESPONSE    PERSISTENCE  KEY_AUTHORITY
+//    | event    |           |            |            |             |
+//    |--------->|  execute  |            |            |             |
+//    |          |---------->|  release   |            |             |
+//    |          |           |----------->|   commit   |             |
+//    |          |           | (delegate) |----------->| flush       |
+//    |          |           |            |            |--> slot     |
+//    |          |           |            |            |<-- written  |
+//    |          |           |            |            |   replace   |
+//    |          |           |            |            |------------>|
+//    |          |           |            |            |<------------|
+//    |          |           |            |<-----------|    done     |
+//    |          |   released_response    |  receipt   |             |
+//    |          |<-----------------------|            |             |
+//    |<---------|
+//
+// SUPERVISOR makes a RING for each frontend that the store announces, and ends
+// it. CONTROL answers the operator: from the control socket, or from a ring at
+// the administrator's locality. STATS asks everyone what they counted.
+
+namespace vtpm::actors {
+
+/// The METERED actor interface.
+using metered_actor = caf::typed_actor<
+  // Replies with the actor's own counters.
+  caf::replies_to<stats_atom>::with<actor_stats>>;
+
+/// The CONTROL actor interface.
+using control_actor = caf::typed_actor<
+  // Carries out one control request, JSON in, JSON out.
+  caf::replies_to<control_atom, std::string>::with<std::string>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The RING actor interface. One per connected frontend; it alone touches the
+/// frontend's page.
+using ring_actor = caf::typed_actor<
+  // The doorbell rang: look at the shared page.
+  caf::reacts_to<notify_atom>,
+  // Takes no more requests, lets the command under way finish, then replies.
+  caf::replies_to<drain_atom>::with<done_atom>,
+  // Replies with this frontend's counters.
+  caf::replies_to<report_atom>::with<frontend_report>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The TPM actor interface. Exactly one; it holds the engine, or has lent it.
+using tpm_actor = caf::typed_actor<
+  // Executes one command, in the order of arrival. The reply comes from the
+  // RESPONSE actor. Fails with a `domain_errc`.
+  caf::replies_to<execute_atom, command>::with<released_response>,
+  // The guest cancelled: forgets the frontend's waiting command, or asks the
+  // engine to end it if it runs and can.
+  caf::reacts_to<cancel_atom, frontend_id>,
+  // Platform reset, in turn with the commands; replies when it is durable.
+  caf::replies_to<reset_atom, tpm::startup>::with<done_atom>,
+  // Ends the running command as soon as may be, refuses the rest, prepares the
+  // engine for power-off; replies when that is durable.
+  caf::replies_to<drain_atom>::with<done_atom>,
+  // INTERNAL: the worker has given the engine back.
+  caf::reacts_to<finished_atom>,
+  // Replies with the TPM's own counters.
+  caf::replies_to<report_atom>::with<tpm_report>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The RESPONSE actor interface.
+using response_actor = caf::typed_actor<
+  // Replies with the response as soon as the guest may see it.
+  caf::replies_to<release_atom, outcome>::with<released_response>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The PERSISTENCE actor interface.
+using persistence_actor = caf::typed_actor<
+  // Replies once this state, or a newer one, is on stable storage and the key
+  // authority holds its key.
+  caf::replies_to<commit_atom, state_change>::with<tpm::durable_receipt>,
+  // INTERNAL: starts one commit of the newest state for everyone waiting.
+  caf::reacts_to<flush_atom>,
+  // The committer's descriptor is readable: a slot write has ended.
+  caf::reacts_to<written_atom>,
+  // Replies with the counters of commits.
+  caf::replies_to<report_atom>::with<commit_report>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The KEY_AUTHORITY actor interface.
+using key_authority_actor = caf::typed_actor<
+  // Replaces the vTPM's record; replies when the old one is gone for good.
+  caf::replies_to<replace_atom, tpm::key_record>::with<done_atom>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The SUPERVISOR actor interface. Owns every frontend's device and RING.
+using supervisor_actor = caf::typed_actor<
+  // Something below the backend's directory changed: look at that path.
+  caf::reacts_to<changed_atom, std::string>,
+  // Refuses new frontends, drains every ring and the TPM, then replies.
+  caf::replies_to<drain_atom>::with<done_atom>,
+  // Replies with who is connected and what each has done.
+  caf::replies_to<report_atom>::with<std::vector<frontend_report>>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+/// The STATS actor interface.
+using stats_actor = caf::typed_actor<
+  // Includes an actor in reports, under this name, for as long as it lives.
+  caf::reacts_to<watch_atom, std::string, metered_actor>,
+  // Asks every watched actor and replies with what came back in time.
+  caf::replies_to<report_atom>::with<domain_report>>
+  // Conform to the protocol of the METERED actor.
+  ::extend_with<metered_actor>;
+
+} // namespace vtpm::actors

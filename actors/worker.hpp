@@ -1,0 +1,22 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace vtpm::actors {
+
+/// One thread that runs what would keep the reactor too long. One job at a
+/// time; the next comes after the last has reported.
+class worker {
+public:
+  virtual ~worker() = default;
+
+  /// Runs `job`, which reports its end itself, by a message.
+  virtual void run(std::function<void()> job) = 0;
+};
+
+/// A worker on a thread of its own, started by the first job. Its destructor
+/// waits for the job under way.
+std::unique_ptr<worker> make_thread_worker();
+
+} // namespace vtpm::actors

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "xenio/errc.hpp"
+#include "xenio/event_channels.hpp"
+#include "xenio/event_loop.hpp"
+#include "xenio/grant_mapper.hpp"
+#include "xenio/store.hpp"
+#include "xenio/types.hpp"
+
+namespace vtpm::xenio::loopback {
+
+/// Lets processes of a user claim frontends. An empty field is any.
+struct claim_rule {
+  uid_t uid;
+  std::optional<domid> domain;
+  std::optional<std::uint32_t> handle;
+  std::optional<std::string> uuid;
+};
+
+/// Bounds on what unknown processes may cost us.
+struct hub_limits {
+  /// Frontends connected or connecting at once.
+  std::size_t frontends_max = 1024;
+};
+
+/// Stands in for the hypervisor and XenStore between vtpmd and processes of
+/// this machine: listens on a Unix socket, checks who may claim what, and is
+/// the three interfaces for them. All on the event loop's thread.
+class hub {
+public:
+  virtual ~hub() = default;
+
+  /// Listens on `socket_path` (0660; a stale socket is replaced, a live one is
+  /// an error).
+  /// @param rules Who may claim what; empty: the own uid may claim anything.
+  static result<std::unique_ptr<hub>>
+  listen(event_loop& loop, const std::string& socket_path,
+         std::vector<claim_rule> rules, hub_limits limits = {});
+
+  virtual grant_mapper& grants() = 0;
+  virtual event_channels& events() = 0;
+  virtual xenio::store& store() = 0;
+};
+
+} // namespace vtpm::xenio::loopback
