@@ -34,8 +34,8 @@ struct powered_engine {
 
 /// TPM_Init with `state`, then `how`.
 /// @param physical_presence 1.2: asserts hardware physical presence.
-result<powered_engine> power_on_libtpms(tpm_version version,
-                                        snapshot_ptr state, startup how,
+result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
+                                        startup how,
                                         bool physical_presence = false);
 
 } // namespace vtpm::tpm
