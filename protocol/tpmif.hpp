@@ -57,8 +57,8 @@ struct page_header {
   std::uint8_t nr_extra_pages;
 
   /// Reads the eight octets; every value of every octet decodes.
-  static page_header
-  decode(std::span<const std::uint8_t, page_header_size> wire) noexcept;
+  static page_header decode(
+    std::span<const std::uint8_t, page_header_size> wire) noexcept;
 
   /// Returns the wire form. Inverse of `decode`.
   std::array<std::uint8_t, page_header_size> encode() const noexcept;
