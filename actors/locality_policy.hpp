@@ -18,6 +18,10 @@ public:
       bits_ = static_cast<std::uint16_t>(bits_ | (1u << locality));
   }
 
+  constexpr void insert(const locality_set& others) noexcept {
+    bits_ = static_cast<std::uint16_t>(bits_ | others.bits_);
+  }
+
   constexpr bool contains(std::uint8_t locality) const noexcept {
     return locality < 16 && ((bits_ >> locality) & 1) != 0;
   }
@@ -37,21 +41,23 @@ struct frontend_identity {
   std::string uuid;
 };
 
-/// One rule of the configuration. An empty field matches any.
+/// One rule of the configuration. A field without value matches any.
 struct locality_rule {
   std::optional<xenio::domid> domain;
   std::optional<std::uint32_t> handle;
+  /// 36 characters, lower case.
   std::optional<std::string> uuid;
   locality_set allowed;
 
-  /// Reads "domid=3,handle=0,uuid=*:0,2": fields in any order, exact or "*",
-  /// a colon, localities of 0..4 and 8. Returns what is wrong with `text` in
-  /// `problem` when it is not a rule.
+  /// Reads "domid=3,handle=0,uuid=*:0,2": one field or more, in any order, each
+  /// once, exact or "*" (a field left out is "*" too), a colon, one locality or
+  /// more of 0..4 and 8. The UUID may be in either case. When `text` is not a
+  /// rule, puts what is wrong with it into `problem`, in one line.
   static std::optional<locality_rule> parse(std::string_view text,
                                             std::string& problem);
 };
 
-/// Deny by default: a frontend gets {0} and what the matching rules add.
+/// Deny by default: a frontend gets {0} and what all matching rules add.
 locality_set allowed_localities(const std::vector<locality_rule>& rules,
                                 const frontend_identity& who);
 

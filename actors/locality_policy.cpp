@@ -1,0 +1,162 @@
+#include "actors/locality_policy.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+namespace vtpm::actors {
+
+namespace {
+
+/// A rule needs far less; what is longer is not repeated to the operator.
+constexpr std::size_t quoted_max = 48;
+
+/// Returns `text` in quotes, on one line and of bounded length.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const auto c : text.substr(0, quoted_max))
+    result += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
+  result += text.size() > quoted_max ? "...\"" : "\"";
+  return result;
+}
+
+/// Cuts and returns what comes before the first `separator`, or everything.
+std::string_view cut(std::string_view& rest, char separator) {
+  const auto end = std::min(rest.find(separator), rest.size());
+  const auto head = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return head;
+}
+
+template <class T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const auto [end, error]
+    = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return value;
+}
+
+/// Reads 8-4-4-4-12 hexadecimal digits and returns them in lower case.
+std::optional<std::string> uuid(std::string_view text) {
+  if (text.size() != 36)
+    return std::nullopt;
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? c != '-' : std::isxdigit(c) == 0)
+      return std::nullopt;
+    result += static_cast<char>(std::tolower(c));
+  }
+  return result;
+}
+
+/// Which fields a rule has named so far.
+struct seen_fields {
+  bool domain = false;
+  bool handle = false;
+  bool uuid = false;
+};
+
+/// Reads one value, exact or "*", into `target`. Returns what is wrong, or "".
+template <class T, class Read>
+std::string read_value(std::string_view name, std::string_view text,
+                       std::string_view form, bool& seen,
+                       std::optional<T>& target, Read read) {
+  if (seen)
+    return std::string{name} + " is given twice";
+  seen = true;
+  if (text == "*")
+    return {};
+  target = read(text);
+  if (target)
+    return {};
+  return std::string{name} + " " + quoted(text) + " is not " + std::string{form}
+  + " or *";
+}
+
+/// Reads "NAME=VALUE" into `rule`. Returns what is wrong, or "".
+std::string read_field(std::string_view field, seen_fields& seen,
+                       locality_rule& rule) {
+  if (field.find('=') == std::string_view::npos)
+    return quoted(field) + " is not domid=, handle= or uuid=";
+  auto value = field;
+  const auto name = cut(value, '=');
+  if (name == "domid")
+    return read_value(name, value, "a number of 0..65535", seen.domain,
+                      rule.domain, number<xenio::domid>);
+  if (name == "handle")
+    return read_value(name, value, "a number of 0..4294967295", seen.handle,
+                      rule.handle, number<std::uint32_t>);
+  if (name == "uuid")
+    return read_value(name, value, "8-4-4-4-12 hexadecimal digits", seen.uuid,
+                      rule.uuid, uuid);
+  return quoted(field) + " is not domid=, handle= or uuid=";
+}
+
+/// Reads one locality into `allowed`. Returns what is wrong, or "".
+std::string read_locality(std::string_view text, locality_set& allowed) {
+  const auto value = number<std::uint8_t>(text);
+  const auto name
+    = "locality " + (value ? std::to_string(*value) : quoted(text));
+  if (!value || (*value > 4 && *value != 8))
+    return name + " is not one of 0..4, 8";
+  if (allowed.contains(*value))
+    return name + " is given twice";
+  allowed.insert(*value);
+  return {};
+}
+
+/// Calls `read` with each piece of a list until one returns what is wrong.
+/// Unlike a loop over `cut`, sees the empty piece after a last comma.
+template <class Read>
+std::string read_list(std::string_view list, Read read) {
+  for (;;) {
+    const auto last = list.find(',') == std::string_view::npos;
+    if (auto wrong = read(cut(list, ',')); !wrong.empty() || last)
+      return wrong;
+  }
+}
+
+} // namespace
+
+std::optional<locality_rule> locality_rule::parse(std::string_view text,
+                                                  std::string& problem) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    problem = quoted(text) + " has no colon before its localities";
+    return std::nullopt;
+  }
+  locality_rule rule;
+  seen_fields seen;
+  auto wrong = read_list(text.substr(0, colon), [&](std::string_view field) {
+    return read_field(field, seen, rule);
+  });
+  if (wrong.empty())
+    wrong = read_list(text.substr(colon + 1), [&](std::string_view locality) {
+      return read_locality(locality, rule.allowed);
+    });
+  if (!wrong.empty()) {
+    problem = std::move(wrong);
+    return std::nullopt;
+  }
+  return rule;
+}
+
+locality_set allowed_localities(const std::vector<locality_rule>& rules,
+                                const frontend_identity& who) {
+  locality_set result;
+  result.insert(0);
+  for (const auto& rule : rules) {
+    if ((rule.domain && *rule.domain != who.domain)
+        || (rule.handle && *rule.handle != who.handle)
+        || (rule.uuid && *rule.uuid != who.uuid))
+      continue;
+    result.insert(rule.allowed);
+  }
+  return result;
+}
+
+} // namespace vtpm::actors
