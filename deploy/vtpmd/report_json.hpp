@@ -1,0 +1,28 @@
+#pragma once
+
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "actors/messages.hpp"
+
+// Reports as JSON. Keys are an interface: vtpmctl(8) documents them, scripts
+// read them; add keys, never change or reuse one. Times are microseconds, sizes
+// octets, latencies the upper bounds of histogram buckets (about 19 % wide), 0
+// where nothing was measured.
+
+namespace vtpm::deploy {
+
+/// `{"tpm":{...},"commits":{...},"frontends":N}`: the TPM, its store and how
+/// many frontends are connected.
+nlohmann::json status_json(const actors::domain_report& report);
+
+/// `{"frontends":[{...},...]}`: every frontend's counters.
+nlohmann::json frontends_json(
+  const std::vector<actors::frontend_report>& frontends);
+
+/// `{"tpm":{...},"commits":{...},"actors":[...],"frontends":[...]}`:
+/// everything.
+nlohmann::json stats_json(const actors::domain_report& report);
+
+} // namespace vtpm::deploy
