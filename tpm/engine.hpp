@@ -65,7 +65,9 @@ public:
   virtual result<secret_bytes> volatile_state() const = 0;
 
   /// Asks a running command to end early with TPM_RC_CANCELED. Safe from any
-  /// thread; no effect on 1.2 or when nothing runs.
+  /// thread; no effect on 1.2 or when nothing runs, and never on a later
+  /// command. May come too early, in the instant before the engine has begun,
+  /// or too late: the command then runs to its end.
   virtual void cancel() noexcept = 0;
 
 protected:

@@ -88,6 +88,12 @@ bool shut_down_clear(libtpms_library& library) {
   return succeeded(library.process(0, command.put(su_clear).finish()));
 }
 
+result<unit> check_startup(tpm_version version, startup how) {
+  if (version == tpm_version::v2_0 && how == startup::deactivated)
+    return error{errc::unusable, "only a TPM 1.2 can start deactivated"};
+  return unit{};
+}
+
 result<unit> start_up(libtpms_library& library, startup how) {
   const auto old = library.version() == tpm_version::v1_2;
   switch (how) {
@@ -98,11 +104,7 @@ result<unit> start_up(libtpms_library& library, startup how) {
     case startup::state:
       return old ? resume_1_2(library) : resume_2_0(library);
     case startup::deactivated:
-      if (old)
-        return give_startup(library, st_deactivated);
-      return error{errc::unusable,
-                   "startup \"deactivated\" is for a TPM 1.2 "
-                   "only"};
+      return give_startup(library, st_deactivated);
   }
   return unit{};
 }

@@ -61,8 +61,11 @@ result<byte_view> run(libtpms_library& library, const char* what,
 /// Gives TPM2_Shutdown(CLEAR) and returns whether it succeeded.
 bool shut_down_clear(libtpms_library& library);
 
+/// Returns `errc::unusable` if a TPM of `version` has no such startup.
+result<unit> check_startup(tpm_version version, startup how);
+
 /// Gives the TPM the Startup that `how` asks for.
-/// @pre The TPM has just been switched on.
+/// @pre `check_startup`, and the TPM has just been switched on.
 result<unit> start_up(libtpms_library& library, startup how);
 
 } // namespace vtpm::tpm

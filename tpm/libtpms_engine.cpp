@@ -1,11 +1,11 @@
 #include "tpm/libtpms_engine.hpp"
 
+#include <cassert>
 #include <utility>
 
 #include "protocol/big_endian.hpp"
 #include "protocol/error_response.hpp"
 #include "protocol/tpm_header.hpp"
-#include "protocol/tpmif.hpp"
 #include "tpm/libtpms_commands.hpp"
 #include "tpm/libtpms_library.hpp"
 
@@ -25,6 +25,7 @@ public:
   }
 
   execution execute(std::uint8_t locality, byte_view request) override {
+    assert(request.size() >= protocol::tpm_header::encoded_size);
     const auto response = library_->process(locality, request);
     shut_down_ = is_shutdown(request) && succeeded(response);
     auto done = execution{};
@@ -40,6 +41,8 @@ public:
   }
 
   result<snapshot_ptr> reset(startup how) override {
+    if (auto possible = check_startup(version(), how); !possible)
+      return possible.error();
     shut_down();
     library_->power_off();
     return start(how);
@@ -98,6 +101,8 @@ result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
                                         startup how, bool physical_presence) {
   if (state == nullptr || state->permanent.empty())
     return error{errc::engine, "there is no TPM state to start from"};
+  if (auto possible = check_startup(version, how); !possible)
+    return possible.error();
   auto library = libtpms_library::claim(version);
   if (!library)
     return library.error();

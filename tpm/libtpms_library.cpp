@@ -36,16 +36,6 @@ error library_error(const char* what, TPM_RESULT code) {
   return {errc::engine, std::move(detail)};
 }
 
-/// Sends what the library prints when it fails to nowhere: it would dump the
-/// guest's command, secrets included, on standard error.
-result<unit> silence() {
-  static const auto sink = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  if (sink < 0)
-    return io_error("cannot open /dev/null", errno);
-  TPMLIB_SetDebugFD(sink);
-  return unit{};
-}
-
 /// Returns whether `packet` is one whole response.
 bool well_formed(byte_view packet) noexcept {
   return packet.size() >= protocol::tpm_header::encoded_size
@@ -137,7 +127,7 @@ result<std::unique_ptr<libtpms_library>> libtpms_library::claim(
     return error{errc::engine,
                  "this process has a TPM already; libtpms can "
                  "be only one"};
-  if (auto silent = silence(); !silent)
+  if (auto silent = self->silence(); !silent)
     return silent.error();
   auto table = libtpms_callbacks{};
   table.sizeOfStruct = sizeof(table);
@@ -170,8 +160,20 @@ libtpms_library::~libtpms_library() {
   power_off();
   wipe(response_, response_capacity_);
   std::free(response_);
+  if (sink_ >= 0) {
+    TPMLIB_SetDebugFD(-1);
+    ::close(sink_);
+  }
   auto* self = this;
   holder.compare_exchange_strong(self, nullptr);
+}
+
+result<unit> libtpms_library::silence() {
+  sink_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (sink_ < 0)
+    return io_error("cannot open /dev/null", errno);
+  TPMLIB_SetDebugFD(sink_);
+  return unit{};
 }
 
 void libtpms_library::insert(snapshot_ptr state) noexcept {

@@ -80,9 +80,14 @@ private:
 
   explicit libtpms_library(tpm_version version);
 
+  /// Sends what the library prints to nowhere. In failure mode it would dump
+  /// the guest's command, secrets included, on standard error.
+  result<unit> silence();
+
   void set_running(bool value) noexcept;
 
   const tpm_version version_;
+  int sink_ = -1;
   bool powered_ = false;
   bool physical_presence_ = false;
   bool changed_ = false;
