@@ -68,6 +68,10 @@ using tpm_actor = caf::typed_actor<
   caf::replies_to<drain_atom>::with<done_atom>,
   // INTERNAL: the worker has given the engine back.
   caf::reacts_to<finished_atom>,
+  // Commits have failed for good: runs no more commands.
+  caf::reacts_to<stop_atom>,
+  // Commits work again: runs commands again.
+  caf::reacts_to<resume_atom>,
   // Replies with the TPM's own counters.
   caf::replies_to<report_atom>::with<tpm_report>>
   // Conform to the protocol of the METERED actor.
@@ -89,6 +93,10 @@ using persistence_actor = caf::typed_actor<
   caf::reacts_to<flush_atom>,
   // The committer's descriptor is readable: a slot write has ended.
   caf::reacts_to<written_atom>,
+  // Tells this TPM actor from now on when commits stop and resume.
+  caf::reacts_to<watch_atom, tpm_actor>,
+  // After a stop: commits the newest state again.
+  caf::reacts_to<resume_atom>,
   // Replies with the counters of commits.
   caf::replies_to<report_atom>::with<commit_report>>
   // Conform to the protocol of the METERED actor.
@@ -103,8 +111,12 @@ using key_authority_actor = caf::typed_actor<
 
 /// The SUPERVISOR actor interface. Owns every frontend's device and RING.
 using supervisor_actor = caf::typed_actor<
-  // Something below the backend's directory changed: look at that path.
+  // Something at or below this path of the store changed.
   caf::reacts_to<changed_atom, std::string>,
+  // INTERNAL: the names below a node of the backend's directory.
+  caf::reacts_to<listed_atom, directory_listing>,
+  // INTERNAL: what a device's nodes hold.
+  caf::reacts_to<examined_atom, device_nodes>,
   // Refuses new frontends, drains every ring and the TPM, then replies.
   caf::replies_to<drain_atom>::with<done_atom>,
   // Replies with who is connected and what each has done.
@@ -116,6 +128,8 @@ using supervisor_actor = caf::typed_actor<
 using stats_actor = caf::typed_actor<
   // Includes an actor in reports, under this name, for as long as it lives.
   caf::reacts_to<watch_atom, std::string, metered_actor>,
+  // Includes the frontends of this supervisor in reports.
+  caf::reacts_to<watch_atom, supervisor_actor>,
   // Asks every watched actor and replies with what came back in time.
   caf::replies_to<report_atom>::with<domain_report>>
   // Conform to the protocol of the METERED actor.

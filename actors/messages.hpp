@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,11 @@ std::string to_string(const frontend_id& id);
 enum class domain_errc : std::uint8_t {
   /// The command was cancelled before it ran: it had no effect.
   cancelled = 1,
-  /// The TPM has failed stop, or is shutting down; the command did not run.
+  /// The TPM has failed stop; the command did not run.
   stopped,
+  /// vtpmd is about to exit; the command did not run and may be taken again by
+  /// its successor.
+  draining,
   /// The command ran and its state change could not be made durable: its
   /// outcome is unknown.
   unknown_outcome,
@@ -88,6 +92,31 @@ public:
 
 private:
   byte_vector octets_;
+};
+
+// -- the store ----------------------------------------------------------------
+
+/// The children of one node of the backend's directory.
+struct directory_listing {
+  std::string path;
+  std::vector<std::string> names;
+};
+
+/// What one frontend's nodes hold; nullopt is absent or unreadable.
+struct device_nodes {
+  using value = std::optional<std::string>;
+
+  frontend_id id;
+  // Of the backend's node, which the guest cannot write.
+  value frontend_path;
+  value online;
+  value backend_state;
+  value uuid;
+  // Of the frontend's node: the guest's word. Absent until its path is known.
+  value frontend_state;
+  value ring_ref;
+  value event_channel;
+  value feature_protocol_v2;
 };
 
 // -- reports ------------------------------------------------------------------
@@ -153,6 +182,8 @@ struct domain_report {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::actor_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::commit_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::device_nodes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::directory_listing)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::domain_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_identity)
@@ -171,23 +202,26 @@ CAF_ERROR_CODE_ENUM(vtpm::actors::domain_errc, "domain")
 // Atom texts: at most ten characters of [0-9A-Za-z_ ].
 CAF_BEGIN_TYPE_ID_BLOCK(vtpm, caf::first_custom_type_id)
 
-  CAF_ADD_ATOM(vtpm, vtpm::actors, cancel_atom, "cancel")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, changed_atom, "changed")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, commit_atom, "commit")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, control_atom, "control")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, done_atom, "done")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, drain_atom, "drain")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, execute_atom, "execute")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, finished_atom, "finished")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, flush_atom, "flush")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, notify_atom, "notify")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, release_atom, "release")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, replace_atom, "replace")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, report_atom, "report")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, reset_atom, "reset")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, resume_atom, "resume")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, stats_atom, "stats")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, watch_atom, "watch")
-  CAF_ADD_ATOM(vtpm, vtpm::actors, written_atom, "written")
+CAF_ADD_ATOM(vtpm, vtpm::actors, cancel_atom, "cancel")
+CAF_ADD_ATOM(vtpm, vtpm::actors, changed_atom, "changed")
+CAF_ADD_ATOM(vtpm, vtpm::actors, commit_atom, "commit")
+CAF_ADD_ATOM(vtpm, vtpm::actors, control_atom, "control")
+CAF_ADD_ATOM(vtpm, vtpm::actors, done_atom, "done")
+CAF_ADD_ATOM(vtpm, vtpm::actors, drain_atom, "drain")
+CAF_ADD_ATOM(vtpm, vtpm::actors, examined_atom, "examined")
+CAF_ADD_ATOM(vtpm, vtpm::actors, execute_atom, "execute")
+CAF_ADD_ATOM(vtpm, vtpm::actors, finished_atom, "finished")
+CAF_ADD_ATOM(vtpm, vtpm::actors, flush_atom, "flush")
+CAF_ADD_ATOM(vtpm, vtpm::actors, listed_atom, "listed")
+CAF_ADD_ATOM(vtpm, vtpm::actors, notify_atom, "notify")
+CAF_ADD_ATOM(vtpm, vtpm::actors, release_atom, "release")
+CAF_ADD_ATOM(vtpm, vtpm::actors, replace_atom, "replace")
+CAF_ADD_ATOM(vtpm, vtpm::actors, report_atom, "report")
+CAF_ADD_ATOM(vtpm, vtpm::actors, reset_atom, "reset")
+CAF_ADD_ATOM(vtpm, vtpm::actors, resume_atom, "resume")
+CAF_ADD_ATOM(vtpm, vtpm::actors, stats_atom, "stats")
+CAF_ADD_ATOM(vtpm, vtpm::actors, stop_atom, "stop")
+CAF_ADD_ATOM(vtpm, vtpm::actors, watch_atom, "watch")
+CAF_ADD_ATOM(vtpm, vtpm::actors, written_atom, "written")
 
 CAF_END_TYPE_ID_BLOCK(vtpm)

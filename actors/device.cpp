@@ -1,0 +1,85 @@
+#include "actors/device.hpp"
+
+#include <charconv>
+
+namespace vtpm::actors {
+
+namespace {
+
+using xenio::xenbus_state;
+
+/// Reads a decimal number that fills all of `text`.
+std::optional<std::uint32_t> parse_number(const device_nodes::value& text) {
+  if (!text || text->empty())
+    return std::nullopt;
+  auto number = std::uint32_t{0};
+  const auto* end = text->data() + text->size();
+  const auto [stop, error] = std::from_chars(text->data(), end, number);
+  if (error != std::errc{} || stop != end)
+    return std::nullopt;
+  return number;
+}
+
+device_step announce_once(const device_view& view) noexcept {
+  return view.connected || view.backend != xenbus_state::init_wait
+    ? device_step::announce
+    : device_step::nothing;
+}
+
+} // namespace
+
+xenio::xenbus_state parse_xenbus_state(
+  const device_nodes::value& text) noexcept {
+  if (text && text->size() == 1 && text->front() >= '1' && text->front() <= '6')
+    return static_cast<xenbus_state>(text->front() - '0');
+  return xenbus_state::unknown;
+}
+
+std::optional<connection_offer> parse_offer(const device_nodes& nodes,
+                                            std::string& problem) {
+  if (nodes.feature_protocol_v2 != "1") {
+    problem = "it does not speak protocol v2";
+    return std::nullopt;
+  }
+  const auto ref = parse_number(nodes.ring_ref);
+  if (!ref) {
+    problem = "its ring-ref is not a number";
+    return std::nullopt;
+  }
+  const auto channel = parse_number(nodes.event_channel);
+  if (!channel) {
+    problem = "its event-channel is not a number";
+    return std::nullopt;
+  }
+  return connection_offer{*ref, *channel};
+}
+
+device_step next_step(const device_view& view) noexcept {
+  if (!view.backend_exists)
+    return device_step::forget;
+  const auto told_to_close = view.backend == xenbus_state::closing
+    && view.written != xenbus_state::closing;
+  if (!view.online || told_to_close)
+    return view.connected || view.backend != xenbus_state::closed
+      ? device_step::close
+      : device_step::nothing;
+  switch (view.frontend) {
+    case xenbus_state::initialised:
+    case xenbus_state::connected:
+      return (view.connected || view.refused) && view.same_offer
+        ? device_step::nothing
+        : device_step::connect;
+    case xenbus_state::closing:
+      return view.connected || view.written != xenbus_state::closing
+        ? device_step::follow_closing
+        : device_step::nothing;
+    case xenbus_state::unknown:
+    case xenbus_state::initialising:
+    case xenbus_state::init_wait:
+    case xenbus_state::closed:
+      break;
+  }
+  return announce_once(view);
+}
+
+} // namespace vtpm::actors

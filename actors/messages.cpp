@@ -1,0 +1,25 @@
+#include "actors/messages.hpp"
+
+#include <fmt/format.h>
+
+namespace vtpm::actors {
+
+std::string to_string(const frontend_id& id) {
+  return fmt::format("{}/{}", id.domain, id.handle);
+}
+
+std::string to_string(domain_errc code) {
+  switch (code) {
+    case domain_errc::cancelled:
+      return "cancelled";
+    case domain_errc::stopped:
+      return "stopped";
+    case domain_errc::draining:
+      return "draining";
+    case domain_errc::unknown_outcome:
+      return "unknown_outcome";
+  }
+  return "unknown domain_errc";
+}
+
+} // namespace vtpm::actors

@@ -1,0 +1,285 @@
+#include "actors/ring.hpp"
+
+#include <cassert>
+#include <utility>
+
+#include "protocol/admin.hpp"
+#include "protocol/big_endian.hpp"
+#include "protocol/error_response.hpp"
+#include "protocol/log.hpp"
+#include "protocol/ordinal.hpp"
+#include "protocol/tpm_header.hpp"
+
+namespace vtpm::actors {
+
+namespace {
+
+using self_type = self_pointer<ring_state, ring_actor>;
+using protocol::page_state;
+using protocol::refusal;
+
+/// One line a second at most: a guest can make these as fast as it likes.
+void log_refusal(self_type self, const std::string& what) {
+  auto& state = self->state;
+  const auto now = self->clock().now();
+  if (now < state.next_log) {
+    ++state.unlogged;
+    return;
+  }
+  state.next_log = now + std::chrono::seconds{1};
+  log().warn("frontend {}: {}{}", to_string(state.parts.id), what,
+             state.unlogged == 0
+               ? std::string{}
+               : " (and " + std::to_string(state.unlogged) + " more like it)");
+  state.unlogged = 0;
+}
+
+void log_command(const ring_state& state, std::uint32_t result,
+                 std::uint64_t nanoseconds) {
+  const auto& current = *state.current;
+  log().debug(
+    "frontend {}: {} locality {} result {:#x} {:.1f} us",
+    to_string(state.parts.id),
+    protocol::attributes_of(state.parts.version, current.ordinal).name,
+    current.locality, result, static_cast<double>(nanoseconds) / 1000);
+}
+
+/// Nothing is under way any more: a drain that waited for this ends.
+void settle(ring_state& state) {
+  state.current.reset();
+  if (state.draining && state.drained.pending())
+    std::exchange(state.drained, {}).deliver(done_atom_v);
+}
+
+/// Puts a response into the page.
+void finish(self_type self, byte_view octets) {
+  auto& state = self->state;
+  auto& parts = state.parts;
+  auto& report = state.report;
+  const auto& current = *state.current;
+  const auto too_large
+    = protocol::error_response(parts.version, refusal::failure);
+  if (octets.size() > current.packet_size_max) {
+    log_refusal(self, "a response does not fit beside its extra pages");
+    octets = too_large;
+  }
+  [[maybe_unused]] const auto copied
+    = parts.page->copy_out(current.packet_offset, octets);
+  assert(copied);
+  parts.page->store_length(static_cast<std::uint32_t>(octets.size()));
+  parts.page->store_state(page_state::finish);
+  parts.bell->ring();
+  const auto elapsed = std::chrono::steady_clock::now() - current.taken;
+  const auto nanoseconds
+    = static_cast<std::uint64_t>(std::chrono::nanoseconds{elapsed}.count());
+  const auto result = protocol::load_be<std::uint32_t>(octets.data() + 6);
+  report.latency.record(nanoseconds);
+  report.bytes_out += octets.size();
+  if (result != protocol::tpm_success)
+    ++report.errors;
+  if (log().should_log(spdlog::level::debug))
+    log_command(state, result, nanoseconds);
+  settle(state);
+}
+
+void refuse(self_type self, refusal reason) {
+  finish(self, protocol::error_response(self->state.parts.version, reason));
+}
+
+void answer_idle(ring_state& state) {
+  state.parts.page->store_state(page_state::idle);
+  state.parts.bell->ring();
+}
+
+/// The TPM has no response: says so to the guest, in the page's own terms.
+void fail(self_type self, const caf::error& reason) {
+  auto& state = self->state;
+  if (reason == domain_errc::cancelled) {
+    answer_idle(state);
+    settle(state);
+  } else if (reason == domain_errc::draining) {
+    // Left in the page as it is: whoever maps the page next finds it there.
+    settle(state);
+  } else {
+    refuse(self, refusal::failure);
+  }
+}
+
+/// Answers one page of a control reply.
+void finish_admin(self_type self, std::uint32_t offset) {
+  auto& state = self->state;
+  finish(self,
+         protocol::encode_admin_reply(state.parts.version, state.admin_reply,
+                                      offset, state.current->packet_size_max));
+}
+
+void administrate(self_type self, byte_view packet) {
+  auto& state = self->state;
+  auto request = protocol::decode_admin_request(state.parts.version, packet);
+  if (!request) {
+    ++state.report.malformed;
+    refuse(self, refusal::bad_parameter);
+    return;
+  }
+  const auto offset = request->offset;
+  // A reply longer than a packet is read in steps. All come from the answer to
+  // the first, or the steps would not fit together.
+  if (offset != 0 && request->text == state.admin_text) {
+    finish_admin(self, offset);
+    return;
+  }
+  state.admin_text = request->text;
+  log().info("frontend {}: control request {}", to_string(state.parts.id),
+             state.admin_text);
+  self->request(state.control, caf::infinite, control_atom_v, state.admin_text)
+    .then(
+      [self, offset](std::string& reply) {
+        self->state.admin_reply = std::move(reply);
+        finish_admin(self, offset);
+      },
+      [self](const caf::error& reason) { fail(self, reason); });
+}
+
+/// Decides by locality who answers: the engine, we, or nobody.
+void dispatch(self_type self, byte_vector packet) {
+  auto& state = self->state;
+  const auto locality = state.current->locality;
+  const auto is_admin = protocol::is_admin_command(state.parts.version, packet);
+  const auto allowed = state.parts.allowed.contains(locality);
+  if (is_admin && locality == protocol::admin_locality && allowed) {
+    administrate(self, packet);
+    return;
+  }
+  if (is_admin && allowed) {
+    refuse(self, refusal::bad_parameter);
+    return;
+  }
+  if (!allowed || locality > protocol::engine_locality_max) {
+    ++state.report.denied;
+    log_refusal(self, "locality " + std::to_string(locality) + " denied");
+    refuse(self, refusal::bad_locality);
+    return;
+  }
+  self
+    ->request(state.tpm, caf::infinite, execute_atom_v,
+              command{state.parts.id, locality, std::move(packet)})
+    .then(
+      [self](const released_response& released) {
+        finish(self, released.octets());
+      },
+      [self](const caf::error& reason) { fail(self, reason); });
+}
+
+void refuse_malformed(self_type self, protocol::errc reason,
+                      std::uint32_t length) {
+  ++self->state.report.malformed;
+  log_refusal(self,
+              std::string{"malformed request of "} + std::to_string(length)
+                + " octets: " + protocol::to_string(reason));
+  refuse(self, protocol::refusal_for(reason));
+}
+
+/// Takes the request out of the page: one snapshot of the header, one copy of
+/// the packet, and the page is not read again.
+void take(self_type self) {
+  auto& state = self->state;
+  const auto header = state.parts.page->load_header();
+  if (header.state != static_cast<std::uint8_t>(page_state::submit))
+    return; // changed since we looked; the frontend rings again
+  const auto length = header.length;
+  state.current = request_under_way{header.packet_offset(),
+                                    header.packet_size_max(),
+                                    0,
+                                    header.locality,
+                                    false,
+                                    std::chrono::steady_clock::now()};
+  auto& report = state.report;
+  ++report.commands;
+  if (length < protocol::tpm_header::encoded_size) {
+    refuse_malformed(self, protocol::errc::truncated, length);
+    return;
+  }
+  if (length > header.packet_size_max()) {
+    refuse_malformed(self, protocol::errc::oversized, length);
+    return;
+  }
+  report.bytes_in += length;
+  byte_vector packet(length);
+  [[maybe_unused]] const auto copied
+    = state.parts.page->copy_in(header.packet_offset(), packet);
+  assert(copied);
+  const auto decoded
+    = protocol::tpm_header::decode_command(state.parts.version, packet);
+  if (!decoded) {
+    refuse_malformed(self, decoded.error(), length);
+    return;
+  }
+  state.current->ordinal = decoded->code;
+  dispatch(self, std::move(packet));
+}
+
+/// The guest has given up. Nothing under way: IDLE. Else the TPM is told once,
+/// and its answer decides between IDLE and FINISH.
+void cancel(self_type self) {
+  auto& state = self->state;
+  if (!state.current) {
+    ++state.report.cancels;
+    answer_idle(state);
+  } else if (!std::exchange(state.current->cancel_sent, true)) {
+    ++state.report.cancels;
+    self->send(state.tpm, cancel_atom_v, state.parts.id);
+  }
+}
+
+/// Doorbells may come late, doubled or for nothing: only the page's state says
+/// what there is to do.
+void look(self_type self) {
+  auto& state = self->state;
+  const auto seen = state.parts.page->load_state();
+  switch (static_cast<page_state>(seen)) {
+    case page_state::submit:
+      if (!state.current && !state.draining)
+        take(self);
+      return;
+    case page_state::cancel:
+      cancel(self);
+      return;
+    case page_state::idle:
+    case page_state::finish:
+      return;
+  }
+  ++state.report.malformed;
+  log_refusal(self, "impossible page state " + std::to_string(seen));
+}
+
+} // namespace
+
+ring_state::~ring_state() {
+  if (drained.pending())
+    drained.deliver(caf::make_error(caf::sec::request_receiver_down));
+}
+
+ring_actor::behavior_type ring(self_type self, ring_parts parts, tpm_actor tpm,
+                               control_actor control) {
+  auto& initial = self->state;
+  initial.report.id = parts.id;
+  initial.report.uuid = parts.uuid;
+  initial.parts = std::move(parts);
+  initial.tpm = std::move(tpm);
+  initial.control = std::move(control);
+  return {
+    [self](notify_atom) { look(self); },
+    [self](drain_atom) -> caf::result<done_atom> {
+      auto& state = self->state;
+      state.draining = true;
+      if (!state.current)
+        return done_atom_v;
+      state.drained = self->make_response_promise<done_atom>();
+      return state.drained;
+    },
+    [self](report_atom) { return self->state.report; },
+    [self](stats_atom) { return self->stats(); },
+  };
+}
+
+} // namespace vtpm::actors

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "actors/doorbell.hpp"
+#include "actors/self.hpp"
+#include "xenio/shared_page.hpp"
+
+namespace vtpm::actors {
+
+/// What a RING actor is made of.
+struct ring_parts {
+  frontend_id id;
+  std::string uuid;
+  tpm_version version;
+  locality_set allowed;
+  std::unique_ptr<xenio::shared_page> page;
+  std::unique_ptr<doorbell> bell;
+};
+
+/// The request under way, as far as the answer needs it. Taken from one
+/// snapshot of the page: what the guest writes there later changes nothing.
+struct request_under_way {
+  std::size_t packet_offset;
+  std::size_t packet_size_max;
+  std::uint32_t ordinal;
+  std::uint8_t locality;
+  bool cancel_sent;
+  std::chrono::steady_clock::time_point taken;
+};
+
+/// State of the RING actor. Invariants:
+///
+/// - at most one request is under way; the page's packet is read before it
+///   starts and written after it ends, and not touched between
+/// - the state octet is written by us only as an answer to SUBMIT or CANCEL
+struct ring_state {
+  static inline const char* name = "ring";
+
+  ring_parts parts;
+  tpm_actor tpm;
+  control_actor control;
+
+  std::optional<request_under_way> current;
+  /// Set by a drain: takes no more requests.
+  bool draining = false;
+  caf::typed_response_promise<done_atom> drained;
+
+  /// The last control request through the administrator's gate and its reply,
+  /// which is read page by page.
+  std::string admin_text;
+  std::string admin_reply;
+
+  frontend_report report;
+  /// Refusals are logged once a second; this many were not.
+  std::uint64_t unlogged = 0;
+  caf::actor_clock::time_point next_log;
+
+  /// Answers a drain that is still waiting.
+  ~ring_state();
+};
+
+/// Speaks the backend's half of tpmif with one frontend: takes requests out of
+/// the page, refuses what is malformed or not allowed, hands the rest to `tpm`,
+/// puts the released responses back.
+/// @param control Answers the administrator's gate.
+ring_actor::behavior_type ring(self_pointer<ring_state, ring_actor> self,
+                               ring_parts parts, tpm_actor tpm,
+                               control_actor control);
+
+} // namespace vtpm::actors

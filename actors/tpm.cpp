@@ -1,0 +1,291 @@
+#include "actors/tpm.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include "protocol/big_endian.hpp"
+#include "protocol/log.hpp"
+#include "protocol/ordinal.hpp"
+
+namespace vtpm::actors {
+
+namespace {
+
+using self_type = self_pointer<tpm_state, tpm_actor>;
+
+const protocol::ordinal_attributes& attributes(const tpm_state& state,
+                                               const command& request) {
+  // The ring has checked the header.
+  const auto ordinal
+    = protocol::load_be<std::uint32_t>(request.octets.data() + 6);
+  return protocol::attributes_of(state.engine->version(), ordinal);
+}
+
+/// Stamps what the engine did.
+outcome stamp(tpm_state& state, tpm::execution done) {
+  if (done.changed != nullptr)
+    ++state.gen;
+  return {std::move(done.response), state.gen, std::move(done.changed)};
+}
+
+/// Commits what a reset or the like changed, then answers `promise`.
+void commit_then_answer(self_type self, tpm::execution done,
+                        caf::typed_response_promise<done_atom> promise) {
+  self
+    ->request(self->state.response, caf::infinite, release_atom_v,
+              stamp(self->state, std::move(done)))
+    .then([promise](
+            const released_response&) mutable { promise.deliver(done_atom_v); },
+          [promise](caf::error& reason) mutable {
+            promise.deliver(std::move(reason));
+          });
+}
+
+tpm::execution reset_engine(tpm::engine& engine, tpm::startup how) {
+  auto changed = engine.reset(how);
+  if (changed)
+    return {{}, std::move(*changed)};
+  // The engine could not come up again; it answers every command with a
+  // failure from now on, which is what the guests must see.
+  log().error("TPM reset: {}", changed.error().detail);
+  return {};
+}
+
+/// Lends the engine to the worker.
+void lend(self_type self, std::variant<waiting_command, waiting_reset> what) {
+  auto& state = self->state;
+  assert(!state.lent);
+  auto done = std::make_shared<tpm::execution>();
+  state.lent
+    = lent_job{std::move(what), done, std::chrono::steady_clock::now()};
+  ++state.report.offloaded;
+  std::function<tpm::execution()> job;
+  if (auto* asked = std::get_if<waiting_command>(&state.lent->what)) {
+    state.report.running = attributes(state, asked->request).name;
+    job = [engine = state.engine, request = asked->request] {
+      return engine->execute(request.locality, request.octets);
+    };
+  } else {
+    state.report.running = "reset";
+    job = [engine = state.engine,
+           how = std::get<waiting_reset>(state.lent->what).how] {
+      return reset_engine(*engine, how);
+    };
+  }
+  state.helper->run(
+    [job = std::move(job), done, owner = caf::actor_cast<tpm_actor>(self)] {
+      *done = job();
+      caf::anon_send(owner, finished_atom_v);
+    });
+}
+
+/// Prepares the engine for power-off once nobody else holds it.
+void finish_drain(self_type self) {
+  auto& state = self->state;
+  if (!state.draining || state.lent || !state.drained.pending())
+    return;
+  if (state.stopped) {
+    std::exchange(state.drained, {})
+      .deliver(caf::make_error(domain_errc::stopped));
+    return;
+  }
+  tpm::execution done;
+  auto changed = state.engine->prepare_exit();
+  if (changed)
+    done.changed = std::move(*changed);
+  else
+    log().warn("TPM shutdown: {}", changed.error().detail);
+  commit_then_answer(self, std::move(done), std::exchange(state.drained, {}));
+}
+
+void refuse_all(tpm_state& state, domain_errc reason) {
+  for (auto& entry : state.queue)
+    std::visit(
+      [reason](auto& waiting) {
+        waiting.promise.deliver(caf::make_error(reason));
+      },
+      entry);
+  state.queue.clear();
+}
+
+/// Runs what waits, until the engine is lent again.
+void run_queue(self_type self) {
+  auto& state = self->state;
+  while (!state.lent && !state.queue.empty()) {
+    auto next = std::move(state.queue.front());
+    state.queue.pop_front();
+    auto* waiting = std::get_if<waiting_command>(&next);
+    if (waiting == nullptr || attributes(state, waiting->request).expensive) {
+      lend(self, std::move(next));
+      continue;
+    }
+    ++state.report.commands;
+    waiting->promise.delegate(
+      state.response, release_atom_v,
+      stamp(state,
+            state.engine->execute(waiting->request.locality,
+                                  waiting->request.octets)));
+  }
+}
+
+void take_back(self_type self) {
+  auto& state = self->state;
+  assert(state.lent);
+  auto job = std::move(*state.lent);
+  state.lent.reset();
+  state.report.running.clear();
+  if (auto* asked = std::get_if<waiting_command>(&job.what)) {
+    ++state.report.commands;
+    asked->promise.delegate(state.response, release_atom_v,
+                            stamp(state, std::move(*job.done)));
+  } else {
+    ++state.report.resets;
+    commit_then_answer(self, std::move(*job.done),
+                       std::get<waiting_reset>(job.what).promise);
+  }
+  run_queue(self);
+  finish_drain(self);
+}
+
+void cancel(tpm_state& state, const frontend_id& source) {
+  auto is_its = [&](const std::variant<waiting_command, waiting_reset>& entry) {
+    auto* waiting = std::get_if<waiting_command>(&entry);
+    return waiting != nullptr && waiting->request.source == source;
+  };
+  if (state.lent && is_its(state.lent->what)) {
+    state.engine->cancel();
+    return;
+  }
+  auto entry = std::find_if(state.queue.begin(), state.queue.end(), is_its);
+  if (entry == state.queue.end())
+    return; // answered already: the ring has, or will get, the response
+  std::get<waiting_command>(*entry).promise.deliver(
+    caf::make_error(domain_errc::cancelled));
+  state.queue.erase(entry);
+}
+
+/// Returns why no command may run now, or nothing.
+caf::error obstacle(const tpm_state& state) {
+  if (state.draining)
+    return caf::make_error(domain_errc::draining);
+  if (state.stopped)
+    return caf::make_error(domain_errc::stopped);
+  return {};
+}
+
+caf::result<released_response> execute(self_type self, command& request) {
+  auto& state = self->state;
+  if (auto reason = obstacle(state))
+    return reason;
+  if (!state.lent && !attributes(state, request).expensive) {
+    ++state.report.commands;
+    return self->delegate(
+      state.response, release_atom_v,
+      stamp(state, state.engine->execute(request.locality, request.octets)));
+  }
+  auto promise = self->make_response_promise<released_response>();
+  auto waiting = waiting_command{std::move(request), promise};
+  if (state.lent)
+    state.queue.emplace_back(std::move(waiting));
+  else
+    lend(self, std::move(waiting));
+  return promise;
+}
+
+caf::result<done_atom> reset(self_type self, tpm::startup how) {
+  auto& state = self->state;
+  if (auto reason = obstacle(state))
+    return reason;
+  auto promise = self->make_response_promise<done_atom>();
+  // Even a quick one goes to the worker: a 1.2 TPM takes long to come up.
+  if (state.lent)
+    state.queue.emplace_back(waiting_reset{how, promise});
+  else
+    lend(self, waiting_reset{how, promise});
+  return promise;
+}
+
+/// Whatever was decided before the stop is covered by one more commit: nobody
+/// waits any more for the receipt of the last one.
+void resume(self_type self) {
+  auto& state = self->state;
+  if (!std::exchange(state.stopped, false))
+    return;
+  self
+    ->request(state.response, caf::infinite, release_atom_v,
+              stamp(state, {{}, state.engine->current()}))
+    .then([](const released_response&) { log().info("the TPM runs again"); });
+}
+
+caf::result<done_atom> drain(self_type self) {
+  auto& state = self->state;
+  if (state.draining)
+    return caf::make_error(domain_errc::draining);
+  state.draining = true;
+  state.drained = self->make_response_promise<done_atom>();
+  auto promise = state.drained;
+  refuse_all(state, domain_errc::draining);
+  if (state.lent && std::holds_alternative<waiting_command>(state.lent->what))
+    state.engine->cancel();
+  finish_drain(self);
+  return promise;
+}
+
+} // namespace
+
+tpm_state::~tpm_state() {
+  const auto reason = caf::make_error(caf::sec::request_receiver_down);
+  auto fail = [&](auto& waiting) { waiting.promise.deliver(reason); };
+  for (auto& entry : queue)
+    std::visit(fail, entry);
+  if (lent)
+    std::visit(fail, lent->what);
+  if (drained.pending())
+    drained.deliver(reason);
+}
+
+tpm_actor::behavior_type tpm_executor(self_type self, tpm_parts parts,
+                                      response_actor response_handle,
+                                      std::shared_ptr<worker> helper) {
+  auto& initial = self->state;
+  initial.engine = std::move(parts.engine);
+  initial.gen = parts.gen;
+  initial.response = std::move(response_handle);
+  initial.helper = std::move(helper);
+  if (parts.changed != nullptr)
+    self
+      ->request(initial.response, caf::infinite, release_atom_v,
+                stamp(initial, {{}, std::move(parts.changed)}))
+      .then([](const released_response&) {
+        // Nobody asked; the guests' responses wait for the same receipt.
+      });
+  return {
+    [self](execute_atom, command& request) { return execute(self, request); },
+    [self](cancel_atom, const frontend_id& source) {
+      cancel(self->state, source);
+    },
+    [self](reset_atom, tpm::startup how) { return reset(self, how); },
+    [self](drain_atom) { return drain(self); },
+    [self](finished_atom) { take_back(self); },
+    [self](stop_atom) {
+      self->state.stopped = true;
+      refuse_all(self->state, domain_errc::stopped);
+    },
+    [self](resume_atom) { resume(self); },
+    [self](report_atom) {
+      auto& state = self->state;
+      auto report = state.report;
+      report.gen = state.gen;
+      report.queued = state.queue.size();
+      report.stopped = state.stopped;
+      return report;
+    },
+    [self](stats_atom) { return self->stats(); },
+  };
+}
+
+} // namespace vtpm::actors
