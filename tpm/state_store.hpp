@@ -19,6 +19,10 @@
 //   replaced before anything it holds is acknowledged.
 // - Only `acknowledge` makes a `durable_receipt`.
 // - Nothing here creates a state where one could not be opened.
+// - What is read at open is synced before it counts as durable.
+// - Slots name their predecessor, so that one that was put back shows.
+//
+// state_format.md has the layout and the rule that picks the live slot.
 
 namespace vtpm::tpm {
 
@@ -83,10 +87,15 @@ public:
   /// Returns the alignment, in octets, of offset, size and memory of a write.
   virtual std::size_t alignment() const noexcept = 0;
 
-  /// Reads `target.size()` octets at `offset`.
+  /// Reads `target.size()` octets at `offset`; offset, size and memory are
+  /// aligned as for a write.
   virtual result<unit> read(std::uint64_t offset,
                             std::span<std::uint8_t> target)
     = 0;
+
+  /// Makes durable whatever an earlier opener may have written and not lived to
+  /// see acknowledged: nothing is built on what a power cut could still undo.
+  virtual result<unit> sync() = 0;
 };
 
 /// The size of one slot; the second starts where the first ends. 2.0 NV alone
@@ -128,9 +137,10 @@ public:
 
   /// A store on a device whose two slots are empty; refuses any other with
   /// `errc::exists`. Holds generation 0 until the first commit.
-  static result<std::unique_ptr<state_store>>
-  create(slot_device& device, const local_key& key, tpm_version version,
-         const uuid& id);
+  static result<std::unique_ptr<state_store>> create(slot_device& device,
+                                                     const local_key& key,
+                                                     tpm_version version,
+                                                     const uuid& id);
 
   ~state_store();
 
