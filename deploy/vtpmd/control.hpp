@@ -1,0 +1,28 @@
+#pragma once
+
+#include <functional>
+
+#include "actors/self.hpp"
+#include "tpm/engine.hpp"
+
+namespace vtpm::deploy {
+
+/// State of the CONTROL actor.
+struct control_state {
+  static inline const char* name = "control";
+
+  actors::stats_actor stats;
+  actors::tpm_actor tpm;
+  /// What to do after the TPM_Init of a reset.
+  tpm::startup startup;
+  /// Begins the orderly end of the process; returns at once.
+  std::function<void()> shut_down;
+};
+
+/// Carries out what control_request.hpp describes.
+actors::control_actor::behavior_type
+control(actors::self_pointer<control_state, actors::control_actor> self,
+        actors::stats_actor stats, actors::tpm_actor tpm, tpm::startup startup,
+        std::function<void()> shut_down);
+
+} // namespace vtpm::deploy

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "deploy/descriptor.hpp"
+#include "deploy/result.hpp"
+#include "xenio/event_loop.hpp"
+
+namespace vtpm::deploy {
+
+/// Blocks SIGTERM and SIGINT in this thread, and in every thread it starts from
+/// now on, for `termination_signals` to read; ignores SIGPIPE. Call before any
+/// thread exists.
+void block_signals();
+
+/// Turns SIGTERM and SIGINT into calls on the event loop.
+class termination_signals {
+public:
+  /// @param on_signal Gets the signal's number, each time one arrives.
+  /// @pre `block_signals` has been called.
+  static result<std::unique_ptr<termination_signals>> watch(
+    xenio::event_loop& loop, std::function<void(int)> on_signal);
+
+  /// Stops listening; the signals stay blocked. On the loop's thread.
+  ~termination_signals();
+
+  termination_signals(const termination_signals&) = delete;
+  termination_signals& operator=(const termination_signals&) = delete;
+
+private:
+  termination_signals(xenio::event_loop& loop, descriptor source) noexcept
+    : loop_(loop), source_(std::move(source)) {
+    // nop
+  }
+
+  xenio::event_loop& loop_;
+  descriptor source_;
+};
+
+} // namespace vtpm::deploy
