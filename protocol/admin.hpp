@@ -46,7 +46,8 @@ bool is_admin_command(tpm_version version, byte_view packet) noexcept;
 result<admin_request> decode_admin_request(tpm_version version,
                                            byte_view packet) noexcept;
 
-/// Returns the packet that carries `text`. Inverse of the above.
+/// Returns the packet that carries `request`. Inverse of the above.
+/// @pre `request.text.size() <= admin_text_size_max`
 byte_vector encode_admin_request(tpm_version version,
                                  const admin_request& request);
 
@@ -58,7 +59,8 @@ struct admin_reply {
 };
 
 /// Returns the response packet with as much of `reply`, from `offset`, as fits
-/// into `size_max` octets. An offset beyond the reply yields an empty page.
+/// into `size_max` octets. An offset beyond the reply yields an empty page, of
+/// 18 octets, and so does a smaller `size_max`: no page offers less room.
 byte_vector encode_admin_reply(tpm_version version, std::string_view reply,
                                std::uint32_t offset, std::size_t size_max);
 
