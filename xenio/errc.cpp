@@ -21,6 +21,8 @@ const char* to_string(errc code) noexcept {
       return "io";
     case errc::protocol:
       return "protocol";
+    case errc::cancelled:
+      return "cancelled";
   }
   return "unknown xenio::errc";
 }

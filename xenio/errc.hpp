@@ -24,6 +24,8 @@ enum class errc : std::uint8_t {
   io,
   /// The peer broke the protocol.
   protocol,
+  /// The backend gave the request back without a response.
+  cancelled,
 };
 
 /// Returns the enumerator's name, for logs and test output.

@@ -20,7 +20,8 @@ public:
   /// thread; a handler may unwatch itself.
   virtual void unwatch(int descriptor) = 0;
 
-  /// Runs `job` on the loop's thread, later. Safe from any thread.
+  /// Runs `job` on the loop's thread, later, after the jobs that the same
+  /// thread gave before. Safe from any thread.
   virtual void defer(std::function<void()> job) = 0;
 };
 

@@ -40,7 +40,8 @@ public:
   [[nodiscard]] bool copy_out(std::size_t offset, byte_view source) noexcept;
 
 protected:
-  /// @param page `protocol::page_size` octets, mapped for this object's life.
+  /// @param page `protocol::page_size` octets, mapped for this object's life,
+  ///             aligned to 8 at least.
   explicit shared_page(std::uint8_t* page) noexcept : page_(page) {
     // nop
   }
@@ -48,6 +49,10 @@ protected:
   std::uint8_t* page() const noexcept {
     return page_;
   }
+
+  /// Called before each read. Does nothing; the simulated page lets its guest
+  /// change the content here.
+  virtual void about_to_read() const noexcept;
 
 private:
   std::uint8_t* page_;

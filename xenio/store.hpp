@@ -39,7 +39,9 @@ public:
   virtual void remove(std::string path, std::function<void(bool)> done) = 0;
 
   /// Calls `changed` with the path of each node at or below `path` that is
-  /// written or removed; once at first with `path` itself.
+  /// written or removed; once at first with `path` itself. Removing a node
+  /// reports that node only, not what was below it; a watch below it gets its
+  /// own path. A relative `path` gets relative paths. All as in XenStore.
   virtual watch_id watch(std::string path,
                          std::function<void(const std::string&)> changed)
     = 0;

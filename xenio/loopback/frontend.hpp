@@ -21,8 +21,9 @@ struct identity {
 /// both sides are Connected.
 /// @param socket_path Path of vtpmd's `--listen` socket.
 /// @param limit How long the handshake may take.
-result<std::unique_ptr<frontend>>
-connect(const std::string& socket_path, const identity& who,
-        std::chrono::milliseconds limit = std::chrono::seconds{5});
+result<std::unique_ptr<frontend>> connect(const std::string& socket_path,
+                                          const identity& who,
+                                          std::chrono::milliseconds limit
+                                          = std::chrono::seconds{5});
 
 } // namespace vtpm::xenio::loopback

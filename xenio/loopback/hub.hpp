@@ -41,9 +41,10 @@ public:
   /// Listens on `socket_path` (0660; a stale socket is replaced, a live one is
   /// an error).
   /// @param rules Who may claim what; empty: the own uid may claim anything.
-  static result<std::unique_ptr<hub>>
-  listen(event_loop& loop, const std::string& socket_path,
-         std::vector<claim_rule> rules, hub_limits limits = {});
+  static result<std::unique_ptr<hub>> listen(event_loop& loop,
+                                             const std::string& socket_path,
+                                             std::vector<claim_rule> rules,
+                                             hub_limits limits = {});
 
   virtual grant_mapper& grants() = 0;
   virtual event_channels& events() = 0;

@@ -1,0 +1,16 @@
+#include "xenio/loopback/descriptor.hpp"
+
+#include <unistd.h>
+
+namespace vtpm::xenio::loopback {
+
+descriptor::~descriptor() {
+  reset();
+}
+
+void descriptor::reset() noexcept {
+  if (fd_ >= 0)
+    ::close(std::exchange(fd_, -1));
+}
+
+} // namespace vtpm::xenio::loopback

@@ -1,0 +1,68 @@
+#include "xenio/loopback/doorbell.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+
+#include <sys/socket.h>
+
+namespace vtpm::xenio::loopback {
+
+namespace {
+
+int option_of(int socket, int name) noexcept {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  if (::getsockopt(socket, SOL_SOCKET, name, &value, &size) != 0)
+    return -1;
+  return value;
+}
+
+} // namespace
+
+result<doorbell_pair> make_doorbell() {
+  std::array<int, 2> ends;
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return io_error("cannot make a doorbell", errno);
+  return doorbell_pair{descriptor{ends[0]}, descriptor{ends[1]}};
+}
+
+result<unit> check_doorbell(int socket) {
+  if (option_of(socket, SO_DOMAIN) != AF_UNIX
+      || option_of(socket, SO_TYPE) != SOCK_SEQPACKET)
+    return error{errc::bad_channel,
+                 "the doorbell is not a local SOCK_SEQPACKET socket"};
+  return unit{};
+}
+
+bool ring(int socket) noexcept {
+  const std::uint8_t octet = 1;
+  return ::send(socket, &octet, sizeof(octet), MSG_DONTWAIT | MSG_NOSIGNAL) == 1
+    || errno == EAGAIN || errno == EINTR || errno == ENOBUFS;
+}
+
+rings drain(int socket) noexcept {
+  // One call for all: the usual single ring would otherwise need a second one
+  // to find out that it was the only one.
+  std::array<std::uint8_t, 1> octet;
+  iovec part = {octet.data(), octet.size()};
+  std::array<mmsghdr, rings_max> headers = {};
+  for (auto& header : headers) {
+    header.msg_hdr.msg_iov = &part;
+    header.msg_hdr.msg_iovlen = 1;
+  }
+  const auto count
+    = ::recvmmsg(socket, headers.data(), rings_max, MSG_DONTWAIT, nullptr);
+  if (count < 0)
+    return {0, errno != EAGAIN && errno != EINTR};
+  rings found;
+  for (auto i = 0; i < count && !found.closed; ++i) {
+    if (headers[static_cast<std::size_t>(i)].msg_len == 0)
+      found.closed = true;
+    else
+      ++found.count;
+  }
+  return found;
+}
+
+} // namespace vtpm::xenio::loopback
