@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "tpm/file_handle.hpp"
 #include "tpm/state_store.hpp"
 
 namespace vtpm::tpm {
@@ -12,19 +13,19 @@ namespace vtpm::tpm {
 /// O_EXCL on block devices.
 class block_file final : public slot_device {
 public:
-  /// Opens an existing state. `errc::not_found` and `errc::locked` say why not.
+  /// Opens an existing state. `errc::not_found` and `errc::locked` say why not;
+  /// `errc::unusable` is a file that is too small or that others may write.
   static result<std::unique_ptr<block_file>> open(const std::string& path);
 
   /// A regular file: makes it, 0600, zero-filled and synced with its directory;
-  /// `errc::exists` if it is there. A block device: opens it; whether its slots
-  /// are empty is for `state_store::create` to see.
+  /// `errc::exists` if it is there, unless it is nothing but the zeros that a
+  /// creation which was cut short has left. A block device: opens it; whether
+  /// its slots are empty is for `state_store::create` to see.
   static result<std::unique_ptr<block_file>> create(const std::string& path);
-
-  ~block_file() override;
 
   /// For the committer.
   int descriptor() const noexcept {
-    return descriptor_;
+    return file_.get();
   }
 
   bool direct() const noexcept {
@@ -38,13 +39,14 @@ public:
   result<unit> read(std::uint64_t offset,
                     std::span<std::uint8_t> target) override;
 
-private:
-  block_file(int descriptor, std::size_t alignment, bool direct) noexcept
-    : descriptor_(descriptor), alignment_(alignment), direct_(direct) {
-    // nop
-  }
+  result<unit> sync() override;
 
-  int descriptor_;
+private:
+  block_file(std::string path, file_handle file, std::size_t alignment,
+             bool direct) noexcept;
+
+  std::string path_;
+  file_handle file_;
   std::size_t alignment_;
   bool direct_;
 };

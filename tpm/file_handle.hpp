@@ -1,0 +1,84 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "tpm/errc.hpp"
+
+namespace vtpm::tpm {
+
+/// A descriptor that is closed with its owner.
+class file_handle {
+public:
+  file_handle() = default;
+
+  explicit file_handle(int descriptor) noexcept : descriptor_(descriptor) {
+    // nop
+  }
+
+  file_handle(file_handle&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)) {
+    // nop
+  }
+
+  file_handle& operator=(file_handle&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+
+  ~file_handle();
+
+  int get() const noexcept {
+    return descriptor_;
+  }
+
+  explicit operator bool() const noexcept {
+    return descriptor_ >= 0;
+  }
+
+private:
+  int descriptor_ = -1;
+};
+
+/// A new file under a name that nobody looks for, until it is published.
+class unpublished_file {
+public:
+  /// Makes an empty file, 0600, beside `path`.
+  static result<unpublished_file> make(const std::string& path);
+
+  unpublished_file(unpublished_file&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      file_(std::move(other.file_)) {
+    // nop
+  }
+
+  unpublished_file& operator=(unpublished_file&&) = delete;
+
+  /// Removes the file unless it was published.
+  ~unpublished_file();
+
+  int descriptor() const noexcept {
+    return file_.get();
+  }
+
+  /// Syncs the file, gives it its name and syncs the directory: after a crash
+  /// there is the whole file or none. `errc::exists` if the name is taken.
+  result<unit> publish();
+
+private:
+  unpublished_file(std::string path, std::string temporary,
+                   file_handle file) noexcept;
+
+  std::string path_;
+  /// Empty once published or moved from.
+  std::string temporary_;
+  file_handle file_;
+};
+
+/// Writes all of `data` from the descriptor's position on.
+/// @param what The file's name, for the error.
+result<unit> write_all(int descriptor, const void* data, std::size_t size,
+                       const std::string& what);
+
+} // namespace vtpm::tpm
