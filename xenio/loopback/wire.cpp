@@ -59,8 +59,7 @@ byte_vector encode_one(const claim& content) {
 }
 
 byte_vector encode_number(kind what, std::uint32_t number) {
-  auto packet = start(what);
-  packet.insert(packet.end(), 3, 0);
+  byte_vector packet{static_cast<std::uint8_t>(what), 0, 0, 0};
   append_le(packet, number);
   return packet;
 }
