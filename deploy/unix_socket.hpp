@@ -1,14 +1,17 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include "deploy/descriptor.hpp"
 #include "deploy/result.hpp"
+#include "xenio/loopback/descriptor.hpp"
 
 namespace vtpm::deploy {
+
+using xenio::loopback::descriptor;
 
 /// A listening Unix stream socket and its name in the file system, which goes
 /// with it.

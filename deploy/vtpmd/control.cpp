@@ -41,8 +41,8 @@ caf::result<std::string> reset(self_type self) {
         promise.deliver(control_success(nlohmann::json::object()));
       },
       [promise](const caf::error& reason) mutable {
-        promise.deliver(control_failure("the TPM was not reset: "
-                                        + caf::to_string(reason)));
+        promise.deliver(
+          control_failure("the TPM was not reset: " + caf::to_string(reason)));
       });
   return promise;
 }

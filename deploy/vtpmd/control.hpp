@@ -11,6 +11,9 @@ namespace vtpm::deploy {
 struct control_state {
   static inline const char* name = "control";
 
+  /// Keeps CAF from passing the actor's own pointer to the first member.
+  control_state() = default;
+
   actors::stats_actor stats;
   actors::tpm_actor tpm;
   /// What to do after the TPM_Init of a reset.
@@ -20,9 +23,9 @@ struct control_state {
 };
 
 /// Carries out what control_request.hpp describes.
-actors::control_actor::behavior_type
-control(actors::self_pointer<control_state, actors::control_actor> self,
-        actors::stats_actor stats, actors::tpm_actor tpm, tpm::startup startup,
-        std::function<void()> shut_down);
+actors::control_actor::behavior_type control(
+  actors::self_pointer<control_state, actors::control_actor> self,
+  actors::stats_actor stats, actors::tpm_actor tpm, tpm::startup startup,
+  std::function<void()> shut_down);
 
 } // namespace vtpm::deploy

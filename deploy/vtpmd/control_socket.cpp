@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "deploy/unix_socket.hpp"
 #include "deploy/vtpmd/control_request.hpp"

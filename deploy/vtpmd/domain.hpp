@@ -40,8 +40,8 @@ class domain {
 public:
   /// Opens the state (or creates it, if so told), powers the TPM on, starts the
   /// actors and listens. Frontends are served when this returns.
-  static basic_result<std::unique_ptr<domain>, start_problem>
-  start(const options& given);
+  static basic_result<std::unique_ptr<domain>, start_problem> start(
+    const options& given);
 
   ~domain();
 

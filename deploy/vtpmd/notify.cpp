@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "deploy/descriptor.hpp"
 #include "protocol/log.hpp"
+#include "xenio/loopback/descriptor.hpp"
 
 namespace vtpm::deploy {
 
@@ -53,7 +53,8 @@ void service_notifier::send(std::string_view assignments) const {
     address.sun_path[0] = '\0';
   const auto size = offsetof(sockaddr_un, sun_path) + socket_.size()
     + (socket_.front() == '@' ? 0 : 1);
-  descriptor channel{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  xenio::loopback::descriptor channel{
+    ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (!channel
       || ::sendto(channel.get(), assignments.data(), assignments.size(),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 namespace vtpm::deploy {
 
@@ -24,25 +25,35 @@ sigset_t termination_set() {
 void block_signals() {
   const auto set = termination_set();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  // Peers that hang up are seen as EPIPE.
+}
+
+void ignore_broken_pipes() {
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+result<xenio::loopback::descriptor> signal_source() {
+  const auto set = termination_set();
+  xenio::loopback::descriptor source{
+    ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  if (!source)
+    return problem{std::string{"cannot listen for signals: "}
+                   + std::strerror(errno)};
+  return source;
 }
 
 result<std::unique_ptr<termination_signals>> termination_signals::watch(
   xenio::event_loop& loop, std::function<void(int)> on_signal) {
-  const auto set = termination_set();
-  descriptor source{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  auto source = signal_source();
   if (!source)
-    return problem{std::string{"cannot listen for signals: "}
-                   + std::strerror(errno)};
-  const auto number = source.get();
+    return source.error();
+  const auto number = source->get();
   loop.watch(number, [number, on_signal = std::move(on_signal)] {
     signalfd_siginfo info;
     if (::read(number, &info, sizeof(info)) == sizeof(info))
       on_signal(static_cast<int>(info.ssi_signo));
   });
   return std::unique_ptr<termination_signals>{
-    new termination_signals{loop, std::move(source)}};
+    new termination_signals{loop, std::move(*source)}};
 }
 
 termination_signals::~termination_signals() {

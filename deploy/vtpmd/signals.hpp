@@ -2,17 +2,25 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
-#include "deploy/descriptor.hpp"
 #include "deploy/result.hpp"
 #include "xenio/event_loop.hpp"
+#include "xenio/loopback/descriptor.hpp"
 
 namespace vtpm::deploy {
 
 /// Blocks SIGTERM and SIGINT in this thread, and in every thread it starts from
-/// now on, for `termination_signals` to read; ignores SIGPIPE. Call before any
-/// thread exists.
+/// now on, for `termination_signals` to read. Call before any thread exists.
 void block_signals();
+
+/// Ignores SIGPIPE: a peer that hangs up is seen as EPIPE.
+void ignore_broken_pipes();
+
+/// Returns a descriptor that yields a signalfd_siginfo for each SIGTERM and
+/// SIGINT; reading does not block.
+/// @pre `block_signals` has been called.
+result<xenio::loopback::descriptor> signal_source();
 
 /// Turns SIGTERM and SIGINT into calls on the event loop.
 class termination_signals {
@@ -29,13 +37,14 @@ public:
   termination_signals& operator=(const termination_signals&) = delete;
 
 private:
-  termination_signals(xenio::event_loop& loop, descriptor source) noexcept
+  termination_signals(xenio::event_loop& loop,
+                      xenio::loopback::descriptor source) noexcept
     : loop_(loop), source_(std::move(source)) {
     // nop
   }
 
   xenio::event_loop& loop_;
-  descriptor source_;
+  xenio::loopback::descriptor source_;
 };
 
 } // namespace vtpm::deploy

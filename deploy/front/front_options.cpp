@@ -1,0 +1,161 @@
+#include "deploy/front/front_options.hpp"
+
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "deploy/command_line.hpp"
+#include "deploy/parse_text.hpp"
+#include "deploy/ring_identity.hpp"
+#include "protocol/tpm_header.hpp"
+#include "protocol/tpmif.hpp"
+
+namespace vtpm::deploy {
+
+namespace {
+
+/// A day: no TPM command takes an hour.
+constexpr auto limit_s_max = std::uint32_t{86'400};
+
+/// The texts of options that CLI11 only stores.
+struct option_texts {
+  bool stdio = false;
+  std::string listen;
+  std::string exec;
+  identity_options who;
+  std::uint16_t locality = 0;
+  std::uint32_t limit_s = 300;
+};
+
+/// Returns the value of a hexadecimal digit, or -1.
+int hex_value(char digit) noexcept {
+  if (digit >= '0' && digit <= '9')
+    return digit - '0';
+  if (digit >= 'a' && digit <= 'f')
+    return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F')
+    return digit - 'A' + 10;
+  return -1;
+}
+
+void add_mode_options(CLI::App& app, option_texts& texts) {
+  auto* modes = app.add_option_group("How the TPM is offered");
+  modes->add_flag("--stdio", texts.stdio,
+                  "Raw commands on standard input, responses on standard "
+                  "output, as tpm2-tss' cmd: TCTI wants it");
+  modes
+    ->add_option("--listen", texts.listen,
+                 "A raw command stream per connection, as TrouSerS' TCP device "
+                 "wants it; loopback addresses only")
+    ->type_name("HOST:PORT|unix:PATH");
+  modes->add_option("--exec", texts.exec, "One command, in hexadecimal")
+    ->type_name("HEX");
+  modes->require_option(1);
+}
+
+void add_other_options(CLI::App& app, front_options& target,
+                       option_texts& texts) {
+  app.add_option("--connect", target.connect_path, "vtpmd's --listen socket")
+    ->type_name("SOCKET")
+    ->required();
+  app
+    .add_option("--limit", texts.limit_s,
+                "How long a command may take before it is cancelled")
+    ->type_name("SECONDS")
+    ->check(CLI::Range(std::uint32_t{1}, limit_s_max))
+    ->capture_default_str();
+  app.add_option("--log-level", target.log_level, "What is logged")
+    ->type_name("error|warn|info|debug")
+    ->capture_default_str();
+  add_identity_options(app, texts.who);
+  app
+    .add_option("--locality", texts.locality,
+                "Locality of every command; 0 to 4 mean something to a TPM")
+    ->type_name("N")
+    ->check(CLI::Range(0, 255))
+    ->capture_default_str()
+    ->group("Which frontend");
+}
+
+result<unit> convert(const option_texts& texts, front_options& target) {
+  auto who = identity_of(texts.who);
+  if (!who)
+    return who.error();
+  target.who = std::move(*who);
+  target.locality = static_cast<std::uint8_t>(texts.locality);
+  target.limit = std::chrono::seconds{texts.limit_s};
+  const auto level = parse_log_level(target.log_level);
+  if (!level)
+    return problem{"--log-level: " + level.error().text};
+  if (texts.stdio) {
+    target.mode = stdio_mode{};
+  } else if (!texts.listen.empty()) {
+    target.mode = listen_mode{texts.listen};
+  } else {
+    auto command = parse_hex_command(texts.exec);
+    if (!command)
+      return problem{"--exec: " + command.error().text};
+    target.mode = exec_mode{std::move(*command)};
+  }
+  return unit{};
+}
+
+} // namespace
+
+std::variant<front_options, early_exit> parse_front_options(
+  int argc, const char* const* argv) {
+  CLI::App app{"A frontend in user space: connects to a ring of vtpmd and "
+               "offers its TPM to stock tools.",
+               "vtpm-front"};
+  front_options target;
+  option_texts texts;
+  prepare(app);
+  add_mode_options(app, texts);
+  add_other_options(app, target, texts);
+  app.footer("Examples:\n"
+             "  vtpm-front --connect ./ring --listen 127.0.0.1:6545\n"
+             "  TPM2TOOLS_TCTI=\"cmd:vtpm-front --connect ./ring --stdio\" "
+             "tpm2_getrandom --hex 8\n"
+             "  vtpm-front --connect ./ring --exec 80010000000c0000017b0010\n"
+             "\n"
+             "The manual page vtpm-front(1) says more.");
+  if (auto exit = parse(app, argc, argv))
+    return std::move(*exit);
+  const auto done = convert(texts, target);
+  if (!done)
+    return usage_error(app, done.error());
+  return target;
+}
+
+result<byte_vector> parse_hex_command(std::string_view text) {
+  byte_vector octets;
+  for (std::size_t i = 0; i < text.size();) {
+    if (text[i] == ' ' || text[i] == ':') {
+      ++i;
+      continue;
+    }
+    const auto high = hex_value(text[i]);
+    const auto low = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
+    if (high < 0 || low < 0)
+      return problem{"not pairs of hexadecimal digits"};
+    octets.push_back(static_cast<std::uint8_t>(high << 4 | low));
+    i += 2;
+  }
+  if (octets.size() < protocol::tpm_header::encoded_size
+      || octets.size() > protocol::packet_size_max)
+    return problem{"a TPM command has from 10 to 4088 octets, not "
+                   + std::to_string(octets.size())};
+  return octets;
+}
+
+std::string to_hex(byte_view octets) {
+  constexpr auto digits = std::string_view{"0123456789abcdef"};
+  std::string text;
+  for (const auto octet : octets) {
+    text += digits[octet >> 4];
+    text += digits[octet & 0xF];
+  }
+  return text;
+}
+
+} // namespace vtpm::deploy

@@ -1,0 +1,350 @@
+#include "deploy/vtpmd/domain.hpp"
+
+#include <cstdlib>
+#include <future>
+#include <utility>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include "actors/key_authority.hpp"
+#include "actors/persistence.hpp"
+#include "actors/reactor.hpp"
+#include "actors/response.hpp"
+#include "actors/stats.hpp"
+#include "actors/supervisor.hpp"
+#include "actors/tpm.hpp"
+#include "deploy/vtpmd/control.hpp"
+#include "deploy/vtpmd/control_socket.hpp"
+#include "deploy/vtpmd/create_state.hpp"
+#include "deploy/vtpmd/notify.hpp"
+#include "deploy/vtpmd/signals.hpp"
+#include "protocol/log.hpp"
+#include "tpm/block_file.hpp"
+
+namespace vtpm::deploy {
+
+namespace {
+
+using namespace actors;
+
+int exit_code_for(tpm::errc code) noexcept {
+  switch (code) {
+    case tpm::errc::locked:
+      return daemon_exit::locked;
+    case tpm::errc::not_found:
+      return daemon_exit::no_state;
+    case tpm::errc::not_a_state:
+      return daemon_exit::not_a_state;
+    case tpm::errc::wrong_key:
+      return daemon_exit::wrong_key;
+    case tpm::errc::rollback:
+      return daemon_exit::rollback;
+    case tpm::errc::damage:
+      return daemon_exit::damage;
+    case tpm::errc::other_version:
+      return daemon_exit::other_version;
+    case tpm::errc::engine:
+      return daemon_exit::engine;
+    case tpm::errc::io:
+    case tpm::errc::exists:
+    case tpm::errc::too_large:
+    case tpm::errc::unusable:
+      break;
+  }
+  return exit_code::failure;
+}
+
+start_problem problem_of(const tpm::error& reason) {
+  return {exit_code_for(reason.code), reason.detail};
+}
+
+/// What is below the actors.
+struct foundation {
+  std::unique_ptr<tpm::block_file> device;
+  std::unique_ptr<tpm::state_store> store;
+  std::unique_ptr<tpm::committer> committer;
+  std::unique_ptr<tpm::engine> engine;
+  /// The state, if powering on changed it.
+  tpm::snapshot_ptr changed;
+  tpm::startup startup;
+};
+
+tpm::result<unit> create(const options& given) {
+  const auto made = create_state({given.state_path,
+                                  given.key_path,
+                                  *given.version,
+                                  given.id,
+                                  {given.physical_presence, given.pcr_banks},
+                                  given.committer});
+  if (!made)
+    return made.error();
+  log().info("created a TPM {}, uuid {}", to_string(*given.version),
+             tpm::to_string(*made));
+  return unit{};
+}
+
+/// Opens the storage and powers the TPM on.
+basic_result<foundation, start_problem> lay_foundation(const options& given) {
+  if (given.create)
+    if (auto made = create(given); !made)
+      return problem_of(made.error());
+  foundation result;
+  auto device = tpm::block_file::open(given.state_path);
+  if (!device)
+    return problem_of(device.error());
+  result.device = std::move(*device);
+  auto key = tpm::load_local_key(given.key_path);
+  if (!key)
+    return problem_of(key.error());
+  auto opened = tpm::state_store::open(*result.device, *key, given.version,
+                                       given.accept_older);
+  if (!opened)
+    return problem_of(opened.error());
+  log().info("state {}: {}", given.state_path, opened->found);
+  result.store = std::move(opened->store);
+  const auto status = result.store->status();
+  const auto startup = startup_for(given, status.version);
+  if (!startup)
+    return start_problem{exit_code::usage, startup.error().text};
+  result.startup = *startup;
+  auto powered = tpm::power_on_libtpms(status.version, std::move(opened->state),
+                                       result.startup, given.physical_presence);
+  if (!powered)
+    return problem_of(powered.error());
+  result.engine = std::move(powered->instance);
+  result.changed = std::move(powered->changed);
+  auto committer
+    = tpm::make_committer(given.committer, result.device->descriptor());
+  if (!committer)
+    return problem_of(committer.error());
+  result.committer = std::move(*committer);
+  log().info("TPM {}, uuid {}, generation {}; commits by {}, {}; key authority "
+             "local: an old copy of the state cannot be told from the newest",
+             to_string(status.version), tpm::to_string(status.id),
+             status.durable, result.committer->name(),
+             result.device->direct() ? "O_DIRECT" : "through the page cache");
+  return result;
+}
+
+caf::actor_system_config& configure(caf::actor_system_config& config) {
+  config.load<reactor>();
+  config.set("scheduler.max-throughput", std::size_t{64});
+  return config;
+}
+
+} // namespace
+
+/// Everything here is used on the loop's thread, but for construction and
+/// destruction.
+struct domain::impl {
+  impl() : system(configure(config)), loop(reactor::of(system)) {
+    // nop
+  }
+
+  ~impl();
+
+  basic_result<unit, start_problem> listen(const options& given);
+  void spawn_core(foundation& parts, const options& given);
+  void serve(const options& given);
+  void guard();
+  void shut_down();
+
+  caf::actor_system_config config;
+  caf::actor_system system;
+  reactor& loop;
+  std::unique_ptr<tpm::block_file> device;
+  int committer_descriptor = -1;
+  tpm_version version = tpm_version::v2_0;
+  service_notifier notifier = service_notifier::from_environment();
+
+  key_authority_actor authority;
+  persistence_actor store;
+  response_actor gate;
+  tpm_actor executor;
+  stats_actor counters;
+  control_actor operations;
+  supervisor_actor frontends;
+  caf::actor guardian;
+
+  std::unique_ptr<xenio::loopback::hub> hub;
+  std::unique_ptr<control_socket> socket;
+  std::unique_ptr<termination_signals> signals;
+  bool ending = false;
+
+  std::promise<int> ended;
+};
+
+domain::impl::~impl() {
+  // Top down: whoever hands out work goes before whoever does it. What the
+  // loop's thread owns is let go of there.
+  loop.call([this] {
+    signals.reset();
+    socket.reset();
+    if (committer_descriptor >= 0)
+      loop.unwatch(committer_descriptor);
+  });
+  auto end = [](auto& actor) {
+    if (actor)
+      caf::anon_send_exit(std::exchange(actor, {}),
+                          caf::exit_reason::user_shutdown);
+  };
+  end(guardian);
+  end(frontends);
+  end(operations);
+  end(counters);
+  end(executor);
+  end(gate);
+  end(store);
+  end(authority);
+  system.await_all_actors_done();
+  loop.call([this] { hub.reset(); });
+}
+
+/// Binds the sockets: what can still go wrong for reasons of the world.
+basic_result<unit, start_problem> domain::impl::listen(const options& given) {
+  auto listening
+    = xenio::loopback::hub::listen(loop, given.listen_path, given.claims);
+  if (!listening)
+    return start_problem{exit_code::failure, listening.error().detail};
+  hub = std::move(*listening);
+  auto bound = control_socket::listen(
+    loop, given.control_path,
+    [this](std::string text, control_socket::responder answer) {
+      system.spawn([this, text = std::move(text),
+                    answer = std::move(answer)](caf::event_based_actor* self) {
+        self
+          ->request(operations, caf::infinite, control_atom_v,
+                    control_caller::operating, text)
+          .then([answer](std::string& reply) { answer(std::move(reply)); });
+      });
+    });
+  if (!bound)
+    return start_problem{exit_code::failure, bound.error().text};
+  socket = std::move(*bound);
+  auto watched = termination_signals::watch(loop, [this](int) { shut_down(); });
+  if (!watched)
+    return start_problem{exit_code::failure, watched.error().text};
+  signals = std::move(*watched);
+  return unit{};
+}
+
+/// Everything but the frontends.
+void domain::impl::spawn_core(foundation& parts, const options& given) {
+  const auto status = parts.store->status();
+  version = status.version;
+  const auto known = parts.store->latest();
+  device = std::move(parts.device);
+  committer_descriptor = parts.committer->descriptor();
+  retry_policy retries;
+  retries.limit = given.commit_retry_limit;
+  authority = system.spawn(local_authority);
+  store = system.spawn(persistence, std::move(parts.store),
+                       std::move(parts.committer), authority, retries);
+  loop.watch(committer_descriptor,
+             [this] { loop.tell(store, written_atom_v); });
+  gate = system.spawn(response, store, known);
+  executor = system.spawn(tpm_executor,
+                          tpm_parts{std::move(parts.engine), status.durable,
+                                    std::move(parts.changed)},
+                          gate, std::shared_ptr{make_thread_worker()});
+  caf::anon_send(store, watch_atom_v, executor);
+  counters = system.spawn(stats, executor, store);
+  operations = system.spawn(control, counters, executor, parts.startup,
+                            [this] { loop.defer([this] { shut_down(); }); });
+}
+
+/// Frontends are found and served from now on.
+void domain::impl::serve(const options& given) {
+  auto watch = [this](const char* name, metered_actor who) {
+    caf::anon_send(counters, watch_atom_v, std::string{name}, std::move(who));
+  };
+  frontends = system.spawn(
+    supervisor,
+    supervisor_parts{&hub->store(), &hub->grants(), &hub->events(), version,
+                     given.localities, executor, operations, counters});
+  watch("tpm", executor);
+  watch("response", gate);
+  watch("persistence", store);
+  watch("key_authority", authority);
+  watch("supervisor", frontends);
+  watch("stats", counters);
+  watch("control", operations);
+  caf::anon_send(counters, watch_atom_v, frontends);
+  guard();
+  notifier.ready();
+  log().info("listening for frontends at {}, for vtpmctl at {}",
+             given.listen_path, given.control_path);
+}
+
+/// None of these ends before we end it, but by a bug; then guests would wait
+/// for ever. Better to end at once and be started again from what is stored.
+void domain::impl::guard() {
+  guardian = system.spawn([this](caf::event_based_actor* self) {
+    for (auto address : {executor.address(), gate.address(), store.address(),
+                         authority.address(), frontends.address(),
+                         counters.address(), operations.address()})
+      self->monitor(address);
+    self->set_down_handler([](const caf::down_msg& down) {
+      log().critical("an actor has failed, which is a bug: {}",
+                     caf::to_string(down.reason));
+      std::abort();
+    });
+    return caf::behavior{[](notify_atom) {}};
+  });
+}
+
+/// Drains, then lets `wait` return.
+void domain::impl::shut_down() {
+  if (std::exchange(ending, true))
+    return;
+  log().info("draining");
+  notifier.stopping();
+  system.spawn([this](caf::event_based_actor* self) {
+    self->request(frontends, caf::infinite, drain_atom_v)
+      .then(
+        [this](done_atom) {
+          log().info("drained: all that was acknowledged is stored");
+          ended.set_value(exit_code::success);
+        },
+        [this](const caf::error& reason) {
+          log().error("drained, but the newest state is not stored: {}",
+                      caf::to_string(reason));
+          ended.set_value(exit_code::failure);
+        });
+  });
+}
+
+domain::domain(std::unique_ptr<impl> state) noexcept : impl_(std::move(state)) {
+  // nop
+}
+
+domain::~domain() = default;
+
+basic_result<std::unique_ptr<domain>, start_problem> domain::start(
+  const options& given) {
+  auto parts = lay_foundation(given);
+  if (!parts)
+    return parts.error();
+  auto state = std::make_unique<impl>();
+  // In one go, so that nobody is served by half a domain. The sockets first:
+  // whether they can be had is the last thing that may fail.
+  auto begin = [&]() -> basic_result<unit, start_problem> {
+    if (auto listening = state->listen(given); !listening)
+      return listening.error();
+    state->spawn_core(*parts, given);
+    state->serve(given);
+    return unit{};
+  };
+  if (auto begun = state->loop.call(begin); !begun)
+    return begun.error();
+  return std::unique_ptr<domain>{new domain{std::move(state)}};
+}
+
+int domain::wait() {
+  return impl_->ended.get_future().get();
+}
+
+} // namespace vtpm::deploy
