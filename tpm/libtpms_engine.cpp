@@ -1,11 +1,9 @@
 #include "tpm/libtpms_engine.hpp"
 
-#include <cassert>
 #include <utility>
 
 #include "protocol/big_endian.hpp"
 #include "protocol/error_response.hpp"
-#include "protocol/tpm_header.hpp"
 #include "tpm/libtpms_commands.hpp"
 #include "tpm/libtpms_library.hpp"
 
@@ -25,7 +23,6 @@ public:
   }
 
   execution execute(std::uint8_t locality, byte_view request) override {
-    assert(request.size() >= protocol::tpm_header::encoded_size);
     const auto response = library_->process(locality, request);
     shut_down_ = is_shutdown(request) && succeeded(response);
     auto done = execution{};

@@ -18,8 +18,10 @@
 #include <libtpms/tpm_nvfilename.h>
 
 #include "protocol/big_endian.hpp"
+#include "protocol/error_response.hpp"
 #include "protocol/tpm_header.hpp"
 #include "protocol/tpmif.hpp"
+#include "tpm/crypto/stoppable_rsa.hpp"
 
 namespace vtpm::tpm {
 
@@ -34,6 +36,25 @@ error library_error(const char* what, TPM_RESULT code) {
   for (auto shift = 12; shift >= 0; shift -= 4)
     detail += digits[(code >> shift) & 0xf];
   return {errc::engine, std::move(detail)};
+}
+
+/// TPM2_Create and TPM2_CreateLoaded (2.0 Part 2, 6.5.2).
+constexpr std::uint32_t cc_create = 0x00000153;
+constexpr std::uint32_t cc_create_loaded = 0x00000191;
+
+/// TPM_RC_NO_RESULT (2.0 Part 2, 6.6.3): what the library answers when OpenSSL
+/// has no key for it.
+constexpr std::uint32_t rc_no_result = 0x154;
+
+std::uint32_t code_of(byte_view packet) noexcept {
+  return protocol::load_be<std::uint32_t>(packet.data() + 6);
+}
+
+/// Returns whether the library may have OpenSSL generate an RSA key, where it
+/// does not look at its cancel flag.
+bool generates_key(tpm_version version, byte_view request) noexcept {
+  return version == tpm_version::v2_0
+    && (code_of(request) == cc_create || code_of(request) == cc_create_loaded);
 }
 
 /// Returns whether `packet` is one whole response.
@@ -201,30 +222,57 @@ void libtpms_library::power_off() noexcept {
 
 byte_view libtpms_library::process(std::uint8_t locality, byte_view request) {
   assert(locality <= 4);
+  assert(request.size() >= protocol::tpm_header::encoded_size);
   assert(request.size() <= protocol::packet_size_max);
   if (!powered_)
     return {};
   locality_ = locality;
   request_.assign(request.begin(), request.end());
-  set_running(true);
+  begin_command();
+  const auto size
+    = generates_key(version_, request) ? call_stoppable() : call();
+  end_command();
+  const auto response = byte_view{response_, size};
+  if (!well_formed(response))
+    return {};
+  if (cancelled_ && code_of(response) == rc_no_result) {
+    static const auto cancelled
+      = protocol::error_response(version_, protocol::refusal::cancelled);
+    return cancelled;
+  }
+  return response;
+}
+
+std::uint32_t libtpms_library::call() {
   auto size = std::uint32_t{0};
   const auto code
     = TPMLIB_Process(&response_, &size, &response_capacity_, request_.data(),
                      static_cast<std::uint32_t>(request_.size()));
-  set_running(false);
-  const auto response = byte_view{response_, size};
-  return code == TPM_SUCCESS && well_formed(response) ? response : byte_view{};
+  return code == TPM_SUCCESS ? size : 0;
 }
 
-void libtpms_library::set_running(bool value) noexcept {
+std::uint32_t libtpms_library::call_stoppable() {
+  const auto scope = stoppable_rsa{cancelled_};
+  return call();
+}
+
+void libtpms_library::begin_command() {
   const auto lock = std::lock_guard{running_mutex_};
-  running_ = value;
+  running_ = true;
+  cancelled_ = false;
+}
+
+void libtpms_library::end_command() {
+  const auto lock = std::lock_guard{running_mutex_};
+  running_ = false;
 }
 
 void libtpms_library::cancel() noexcept {
   const auto lock = std::lock_guard{running_mutex_};
-  if (running_)
-    TPMLIB_CancelCommand();
+  if (!running_ || version_ != tpm_version::v2_0)
+    return;
+  cancelled_ = true;
+  TPMLIB_CancelCommand();
 }
 
 snapshot_ptr libtpms_library::take_change() noexcept {

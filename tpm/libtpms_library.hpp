@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -84,7 +85,15 @@ private:
   /// the guest's command, secrets included, on standard error.
   result<unit> silence();
 
-  void set_running(bool value) noexcept;
+  void begin_command();
+  void end_command();
+
+  /// Has the library run `request_`. Returns the size of the response, or zero
+  /// where the library failed.
+  std::uint32_t call();
+
+  /// The same, with OpenSSL's key generation in reach of `cancel`.
+  std::uint32_t call_stoppable();
 
   const tpm_version version_;
   int sink_ = -1;
@@ -98,9 +107,11 @@ private:
   /// The library's, allocated by it.
   std::uint8_t* response_ = nullptr;
   std::uint32_t response_capacity_ = 0;
-  /// Guards `running_`, and with it the library's cancel flag.
+  /// Guards `running_`, and with it `cancelled_` and the library's own flag.
   std::mutex running_mutex_;
   bool running_ = false;
+  /// The command that runs, or ran last, has been cancelled.
+  std::atomic<bool> cancelled_ = false;
 };
 
 } // namespace vtpm::tpm
