@@ -109,9 +109,12 @@ result<unit> loopback_frontend::attach(milliseconds limit) {
     return published;
   // Ours to close, or the end of vtpmd would not be the end of the bell.
   bell->far_end.reset();
-  if (auto ready = link.await(xenbus_state::connected, left_until(deadline));
+  if (auto ready = link.await({xenbus_state::connected, xenbus_state::closed},
+                              left_until(deadline));
       !ready)
     return ready;
+  if (link.backend_state() == xenbus_state::closed)
+    return error{errc::refused, "the backend refuses the connection"};
   if (!link.backend_speaks_v2())
     return error{errc::protocol, "the backend does not speak tpmif version 2"};
   bell_ = std::move(bell->near_end);

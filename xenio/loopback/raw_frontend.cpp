@@ -161,10 +161,13 @@ result<unit> raw_frontend::claim(const identity& who,
               "vtpmd does not answer the claim");
 }
 
-result<unit> raw_frontend::await(xenbus_state wanted,
+result<unit> raw_frontend::await(std::initializer_list<xenbus_state> wanted,
                                  std::chrono::milliseconds limit) {
-  return wait([this, wanted] { return backend_state_ == wanted; }, limit,
-              "the backend does not get ready");
+  const auto is_there = [this, wanted] {
+    return std::find(wanted.begin(), wanted.end(), backend_state_)
+      != wanted.end();
+  };
+  return wait(is_there, limit, "the backend does not get ready");
 }
 
 } // namespace vtpm::xenio::loopback

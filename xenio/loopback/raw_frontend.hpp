@@ -1,7 +1,7 @@
 #pragma once
 
-#include <array>
 #include <chrono>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -77,9 +77,15 @@ public:
   /// Takes in what vtpmd has sent so far, without waiting.
   result<unit> update();
 
-  /// Waits until the backend's state is `wanted`. `errc::gone` when the
+  /// Waits until the backend's state is one of `wanted`. `errc::gone` when the
   /// connection ends before.
-  result<unit> await(xenbus_state wanted, std::chrono::milliseconds limit);
+  result<unit> await(std::initializer_list<xenbus_state> wanted,
+                     std::chrono::milliseconds limit);
+
+  /// Returns whether vtpmd has accepted the claim.
+  bool is_accepted() const noexcept {
+    return is_accepted_;
+  }
 
   /// Returns the backend's state as far as it was heard of.
   xenbus_state backend_state() const noexcept {
