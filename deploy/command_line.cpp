@@ -7,6 +7,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 
 namespace vtpm::deploy {
 
@@ -33,6 +34,56 @@ public:
   }
 };
 
+/// Where descriptions start, and where lines end.
+constexpr auto description_column = std::size_t{30};
+constexpr auto line_width = std::size_t{80};
+
+/// Help texts that fit a terminal: CLI11's own neither wraps nor tells the
+/// default apart from the type.
+class narrow_formatter final : public CLI::Formatter {
+public:
+  std::string make_option(const CLI::Option* option,
+                          bool is_positional) const override {
+    auto left = "  " + option->get_name(is_positional, true);
+    if (!option->get_type_name().empty())
+      left += " " + option->get_type_name();
+    auto right = option->get_description();
+    if (option->get_required())
+      right += " (required)";
+    if (!option->get_default_str().empty())
+      right += " [" + option->get_default_str() + "]";
+    return two_columns(left, right);
+  }
+
+  std::string make_subcommand(const CLI::App* command) const override {
+    return two_columns("  " + command->get_name(), command->get_description());
+  }
+
+private:
+  static std::string two_columns(std::string left, const std::string& right) {
+    if (left.size() + 2 > description_column)
+      left += '\n' + std::string(description_column, ' ');
+    else
+      left.resize(description_column, ' ');
+    std::istringstream words{right};
+    auto column = description_column;
+    for (std::string word; words >> word;) {
+      if (column > description_column
+          && column + 1 + word.size() > line_width) {
+        left += '\n' + std::string(description_column, ' ');
+        column = description_column;
+      }
+      if (column > description_column) {
+        left += ' ';
+        ++column;
+      }
+      left += word;
+      column += word.size();
+    }
+    return left + '\n';
+  }
+};
+
 std::string one_line(std::string text) {
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
@@ -43,8 +94,10 @@ std::string one_line(std::string text) {
 } // namespace
 
 void prepare(CLI::App& app) {
-  app.get_formatter()->column_width(34);
-  app.set_version_flag("--version", app.get_name() + " " VTPM_VERSION);
+  app.formatter(std::make_shared<narrow_formatter>());
+  app.set_help_flag("-h,--help", "Print this text");
+  app.set_version_flag("--version", app.get_name() + " " VTPM_VERSION,
+                       "Print the version");
 }
 
 void add_config_option(CLI::App& app) {
@@ -53,6 +106,11 @@ void add_config_option(CLI::App& app) {
     ->type_name("FILE");
   app.config_formatter(std::make_shared<joining_config>());
   app.allow_config_extras(CLI::config_extras_mode::error);
+}
+
+CLI::Validator in_range(std::uint32_t first, std::uint32_t last) {
+  // Without a description help texts stay free of it.
+  return CLI::Range(first, last).description("");
 }
 
 std::optional<early_exit> parse(CLI::App& app, int argc,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <CLI/App.hpp>
@@ -18,6 +19,9 @@ void prepare(CLI::App& app);
 /// which wins. A name that is no option is an error; a name that occurs again
 /// adds to the earlier one.
 void add_config_option(CLI::App& app);
+
+/// Returns the check that a number lies between two others, both included.
+CLI::Validator in_range(std::uint32_t first, std::uint32_t last);
 
 /// Reads the command line. Returns what to say and exit with unless the work
 /// shall go on.

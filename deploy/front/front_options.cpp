@@ -39,18 +39,39 @@ int hex_value(char digit) noexcept {
 }
 
 void add_mode_options(CLI::App& app, option_texts& texts) {
-  auto* modes = app.add_option_group("How the TPM is offered");
-  modes->add_flag("--stdio", texts.stdio,
-                  "Raw commands on standard input, responses on standard "
-                  "output, as tpm2-tss' cmd: TCTI wants it");
-  modes
-    ->add_option("--listen", texts.listen,
-                 "A raw command stream per connection, as TrouSerS' TCP device "
-                 "wants it; loopback addresses only")
-    ->type_name("HOST:PORT|unix:PATH");
-  modes->add_option("--exec", texts.exec, "One command, in hexadecimal")
-    ->type_name("HEX");
-  modes->require_option(1);
+  const auto* group = "How the TPM is offered (one of)";
+  app
+    .add_flag("--stdio", texts.stdio,
+              "Raw commands on standard input, responses on standard output, "
+              "as the cmd: TCTI of tpm2-tss wants it")
+    ->group(group);
+  app
+    .add_option("--listen", texts.listen,
+                "A raw command stream per connection, as TrouSerS' TCP device "
+                "wants it; loopback addresses only")
+    ->type_name("HOST:PORT|unix:PATH")
+    ->group(group);
+  app.add_option("--exec", texts.exec, "One command, in hexadecimal")
+    ->type_name("HEX")
+    ->group(group);
+}
+
+/// Returns the one mode that was asked for.
+result<decltype(front_options::mode)> mode_of(const CLI::App& app,
+                                              const option_texts& texts) {
+  using mode = decltype(front_options::mode);
+  const auto listen = app.count("--listen") > 0;
+  const auto exec = app.count("--exec") > 0;
+  if (int{texts.stdio} + int{listen} + int{exec} != 1)
+    return problem{"give one of --stdio, --listen and --exec"};
+  if (texts.stdio)
+    return mode{stdio_mode{}};
+  if (listen)
+    return mode{listen_mode{texts.listen}};
+  auto command = parse_hex_command(texts.exec);
+  if (!command)
+    return problem{"--exec: " + command.error().text};
+  return mode{exec_mode{std::move(*command)}};
 }
 
 void add_other_options(CLI::App& app, front_options& target,
@@ -62,7 +83,7 @@ void add_other_options(CLI::App& app, front_options& target,
     .add_option("--limit", texts.limit_s,
                 "How long a command may take before it is cancelled")
     ->type_name("SECONDS")
-    ->check(CLI::Range(std::uint32_t{1}, limit_s_max))
+    ->check(in_range(1, limit_s_max))
     ->capture_default_str();
   app.add_option("--log-level", target.log_level, "What is logged")
     ->type_name("error|warn|info|debug")
@@ -72,12 +93,13 @@ void add_other_options(CLI::App& app, front_options& target,
     .add_option("--locality", texts.locality,
                 "Locality of every command; 0 to 4 mean something to a TPM")
     ->type_name("N")
-    ->check(CLI::Range(0, 255))
+    ->check(in_range(0, 255))
     ->capture_default_str()
     ->group("Which frontend");
 }
 
-result<unit> convert(const option_texts& texts, front_options& target) {
+result<unit> convert(const CLI::App& app, const option_texts& texts,
+                     front_options& target) {
   auto who = identity_of(texts.who);
   if (!who)
     return who.error();
@@ -87,16 +109,10 @@ result<unit> convert(const option_texts& texts, front_options& target) {
   const auto level = parse_log_level(target.log_level);
   if (!level)
     return problem{"--log-level: " + level.error().text};
-  if (texts.stdio) {
-    target.mode = stdio_mode{};
-  } else if (!texts.listen.empty()) {
-    target.mode = listen_mode{texts.listen};
-  } else {
-    auto command = parse_hex_command(texts.exec);
-    if (!command)
-      return problem{"--exec: " + command.error().text};
-    target.mode = exec_mode{std::move(*command)};
-  }
+  auto mode = mode_of(app, texts);
+  if (!mode)
+    return mode.error();
+  target.mode = std::move(*mode);
   return unit{};
 }
 
@@ -104,8 +120,7 @@ result<unit> convert(const option_texts& texts, front_options& target) {
 
 std::variant<front_options, early_exit> parse_front_options(
   int argc, const char* const* argv) {
-  CLI::App app{"A frontend in user space: connects to a ring of vtpmd and "
-               "offers its TPM to stock tools.",
+  CLI::App app{"Connects to a ring of vtpmd and offers its TPM to stock tools.",
                "vtpm-front"};
   front_options target;
   option_texts texts;
@@ -118,10 +133,10 @@ std::variant<front_options, early_exit> parse_front_options(
              "tpm2_getrandom --hex 8\n"
              "  vtpm-front --connect ./ring --exec 80010000000c0000017b0010\n"
              "\n"
-             "The manual page vtpm-front(1) says more.");
+             "The manual page vtpm-front(1) says more.\n");
   if (auto exit = parse(app, argc, argv))
     return std::move(*exit);
-  const auto done = convert(texts, target);
+  const auto done = convert(app, texts, target);
   if (!done)
     return usage_error(app, done.error());
   return target;

@@ -122,14 +122,14 @@ void add_running_options(CLI::App& app, options& target, std::uint32_t& poll_us,
     .add_option("--poll-us", poll_us,
                 "Microseconds to poll rings after a command; 0 turns it off")
     ->type_name("N")
-    ->check(CLI::Range(std::uint32_t{0}, poll_us_max))
+    ->check(in_range(0, poll_us_max))
     ->capture_default_str()
     ->group(group);
   app
     .add_option("--commit-retry-limit", retry_s,
                 "How long a failing commit is repeated before the TPM stops")
     ->type_name("SECONDS")
-    ->check(CLI::Range(std::uint32_t{0}, commit_retry_limit_s_max))
+    ->check(in_range(0, commit_retry_limit_s_max))
     ->capture_default_str()
     ->group(group);
   app.add_option("--log-level", target.log_level, "What is logged")
@@ -238,8 +238,7 @@ result<unit> convert(const option_texts& texts, options& target) {
 
 std::variant<options, early_exit> parse_options(int argc,
                                                 const char* const* argv) {
-  CLI::App app{"Serves one virtual TPM, 1.2 or 2.0, to many guests at once. A "
-               "guest is told nothing that a crash could undo.",
+  CLI::App app{"Serves one virtual TPM, 1.2 or 2.0, to many guests at once.",
                "vtpmd"};
   options target;
   option_texts texts;
@@ -256,7 +255,7 @@ std::variant<options, early_exit> parse_options(int argc,
              "--control ./control\n"
              "  vtpm-front --connect ./ring --exec 80010000000c0000017b0010\n"
              "\n"
-             "The manual page vtpmd(8) says more.");
+             "The manual page vtpmd(8) says more.\n");
   if (auto exit = parse(app, argc, argv))
     return std::move(*exit);
   target.poll = std::chrono::microseconds{poll_us};

@@ -1,0 +1,180 @@
+#include "deploy/ctl/ctl_options.hpp"
+
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "deploy/command_line.hpp"
+#include "deploy/parse_text.hpp"
+#include "deploy/ring_identity.hpp"
+#include "deploy/vtpmd/options.hpp"
+
+namespace vtpm::deploy {
+
+namespace {
+
+struct request_row {
+  control_request request;
+  const char* description;
+};
+
+constexpr request_row requests[] = {
+  {control_request::status, "The TPM, its state and how commits go"},
+  {control_request::frontends, "Who is connected and what they did"},
+  {control_request::stats, "Both, and what every actor did"},
+  {control_request::reset, "Reset the TPM as a reset of its platform would"},
+  {control_request::shutdown, "Finish what is under way, save, exit"},
+};
+
+/// The texts of options that CLI11 only stores.
+struct option_texts {
+  std::string control = default_control_path;
+  std::string ring;
+  identity_options who;
+  std::string ring_version;
+  bool json = false;
+  std::string state;
+  std::string key;
+  std::string version;
+  std::string uuid;
+  std::string pcr_banks = "sha1,sha256";
+  bool physical_presence = false;
+};
+
+void add_route_options(CLI::App& app, option_texts& texts) {
+  const auto* group = "Which vtpmd";
+  app.add_option("--control", texts.control, "Its --control socket")
+    ->type_name("SOCKET")
+    ->capture_default_str()
+    ->group(group);
+  app
+    .add_option("--ring", texts.ring,
+                "Its --listen socket: ask through a ring, as a frontend that "
+                "may use locality 8")
+    ->type_name("SOCKET")
+    ->group(group);
+  app
+    .add_option("--ring-tpm", texts.ring_version,
+                "With --ring: which TPM it is [try both]")
+    ->type_name("1.2|2.0")
+    ->group(group);
+  add_identity_options(app, texts.who);
+  app.add_flag("--json", texts.json, "Print the reply as JSON");
+}
+
+void add_create_options(CLI::App& create, option_texts& texts) {
+  create
+    .add_option("--state", texts.state, "A new file, or an empty block device")
+    ->type_name("PATH")
+    ->required();
+  create.add_option("--tpm", texts.version, "Which TPM to make")
+    ->type_name("1.2|2.0")
+    ->required();
+  create.add_option("--key", texts.key, "A new key file [STATE.key]")
+    ->type_name("PATH");
+  create.add_option("--uuid", texts.uuid, "The TPM's UUID [random]")
+    ->type_name("UUID");
+  create
+    .add_option("--pcr-banks", texts.pcr_banks, "2.0: PCR banks to allocate")
+    ->type_name("BANK,...")
+    ->capture_default_str();
+  create.add_flag("--physical-presence", texts.physical_presence,
+                  "1.2: leave physical presence asserted");
+}
+
+result<create_options> convert_create(const option_texts& texts,
+                                      bool banks_given) {
+  create_options wanted;
+  wanted.state_path = texts.state;
+  wanted.key_path = texts.key.empty() ? texts.state + ".key" : texts.key;
+  const auto version = parse_tpm_version(texts.version);
+  if (!version)
+    return problem{"--tpm: " + version.error().text};
+  wanted.version = *version;
+  if (!texts.uuid.empty()) {
+    wanted.id = tpm::parse_uuid(texts.uuid);
+    if (!wanted.id)
+      return problem{"--uuid: \"" + texts.uuid
+                     + "\" is no UUID of 36 characters"};
+  }
+  auto banks = parse_pcr_banks(texts.pcr_banks);
+  if (!banks)
+    return problem{"--pcr-banks: " + banks.error().text};
+  if (banks_given && *version == tpm_version::v1_2)
+    return problem{"--pcr-banks is for TPM 2.0 only: a TPM 1.2 has SHA-1 PCRs"};
+  if (texts.physical_presence && *version == tpm_version::v2_0)
+    return problem{"--physical-presence is for TPM 1.2 only"};
+  wanted.factory.pcr_banks = std::move(*banks);
+  wanted.factory.physical_presence = texts.physical_presence;
+  return wanted;
+}
+
+result<ask_command> convert_ask(control_request request, const CLI::App& app,
+                                const option_texts& texts) {
+  if (texts.ring.empty()) {
+    for (const auto* option : {"--ring-tpm", "--domid", "--handle", "--uuid"})
+      if (app.count(option) > 0)
+        return problem{std::string{option} + " goes with --ring"};
+    return ask_command{request, socket_route{texts.control}, texts.json};
+  }
+  if (app.count("--control") > 0)
+    return problem{"give either --control or --ring"};
+  if (!allowed_on_ring(request))
+    return problem{std::string{to_string(request)}
+                   + " is not possible through a ring: use --control"};
+  auto who = identity_of(texts.who);
+  if (!who)
+    return who.error();
+  ring_route route{texts.ring, std::move(*who), std::nullopt};
+  if (!texts.ring_version.empty()) {
+    const auto version = parse_tpm_version(texts.ring_version);
+    if (!version)
+      return problem{"--ring-tpm: " + version.error().text};
+    route.version = *version;
+  }
+  return ask_command{request, std::move(route), texts.json};
+}
+
+/// Returns the request whose subcommand was given.
+/// @pre One of them was.
+control_request request_of(const CLI::App& app) {
+  const auto name = app.get_subcommands().front()->get_name();
+  const auto request = parse_control_request_name(name);
+  return *request;
+}
+
+} // namespace
+
+std::variant<ctl_command, early_exit> parse_ctl_options(
+  int argc, const char* const* argv) {
+  CLI::App app{"Asks a running vtpmd, or makes a TPM for a new one.",
+               "vtpmctl"};
+  option_texts texts;
+  prepare(app);
+  add_route_options(app, texts);
+  app.require_subcommand(1);
+  for (const auto& row : requests)
+    app.add_subcommand(to_string(row.request), row.description)->fallthrough();
+  auto* create = app.add_subcommand(
+    "create", "Make a TPM that is ready to use; needs no vtpmd");
+  add_create_options(*create, texts);
+  app.footer("Examples:\n"
+             "  vtpmctl create --state ./tpm --tpm 2.0\n"
+             "  vtpmctl --control ./control stats --json\n"
+             "\n"
+             "The manual page vtpmctl(8) says more.\n");
+  if (auto exit = parse(app, argc, argv))
+    return std::move(*exit);
+  if (create->parsed()) {
+    auto wanted = convert_create(texts, create->count("--pcr-banks") > 0);
+    if (!wanted)
+      return usage_error(app, wanted.error());
+    return ctl_command{std::move(*wanted)};
+  }
+  auto question = convert_ask(request_of(app), app, texts);
+  if (!question)
+    return usage_error(app, question.error());
+  return ctl_command{std::move(*question)};
+}
+
+} // namespace vtpm::deploy

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "deploy/result.hpp"
+#include "deploy/vtpmd/control_request.hpp"
+#include "deploy/vtpmd/create_state.hpp"
+#include "protocol/version.hpp"
+#include "xenio/loopback/frontend.hpp"
+
+namespace vtpm::deploy {
+
+/// Asks a vtpmd through its control socket.
+struct socket_route {
+  std::string path;
+};
+
+/// Asks a vtpmd through a ring, at the administrator's locality.
+struct ring_route {
+  std::string path;
+  xenio::loopback::identity who;
+  /// Empty: find out.
+  std::optional<tpm_version> version;
+};
+
+/// One question to a running vtpmd.
+struct ask_command {
+  control_request request;
+  std::variant<socket_route, ring_route> route;
+  /// Print the reply as it is.
+  bool json = false;
+};
+
+/// Everything vtpmctl can be told: ask a vtpmd, or make a TPM without one.
+using ctl_command = std::variant<ask_command, create_options>;
+
+/// Reads the command line; see vtpmctl(8).
+std::variant<ctl_command, early_exit> parse_ctl_options(
+  int argc, const char* const* argv);
+
+} // namespace vtpm::deploy
