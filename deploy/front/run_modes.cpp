@@ -55,7 +55,7 @@ result<unit> run_complete(command_framer& framer, int output,
 std::string result_name(std::uint32_t code) {
   if (code == protocol::tpm_success)
     return "success";
-  std::array<char, 16> text;
+  std::array<char, 24> text;
   std::snprintf(text.data(), text.size(), "error 0x%x", code);
   return text.data();
 }
