@@ -131,12 +131,13 @@ early_exit usage_error(const CLI::App& app, const problem& why) {
   return {exit_code::usage,
           {},
           app.get_name() + ": " + one_line(why.text) + " (see " + app.get_name()
-            + " --help)\n"};
+            + " --help)"};
 }
 
 int leave(const early_exit& exit) {
   std::fputs(exit.out.c_str(), stdout);
-  std::fputs(exit.err.c_str(), stderr);
+  if (!exit.err.empty())
+    std::fprintf(stderr, "%s\n", exit.err.c_str());
   return exit.code;
 }
 

@@ -33,7 +33,7 @@ struct early_exit {
   int code;
   /// For standard output.
   std::string out;
-  /// For standard error; one line unless empty.
+  /// For standard error: one line without its line feed, or nothing.
   std::string err;
 };
 
