@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <caf/event_based_actor.hpp>
@@ -21,7 +22,7 @@ namespace vtpm::actors {
 namespace {
 
 /// Jobs per turn, so that actors which keep each other busy cannot keep the
-/// loop from its descriptors.
+/// loop from its descriptors. Long jobs end a turn earlier, with the tick.
 constexpr auto jobs_per_turn = 256;
 
 /// Events taken from the kernel at once.
@@ -44,6 +45,14 @@ constexpr auto wake_tag = std::numeric_limits<std::uint64_t>::max();
 std::uint64_t tag_of(int descriptor, std::uint32_t generation) {
   return (std::uint64_t{generation} << 32)
     | static_cast<std::uint32_t>(descriptor);
+}
+
+/// Returns the kernel's last timer tick, 1 to 10 ms ago, in nanoseconds. Costs
+/// a fifth of the exact time.
+std::int64_t last_tick() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 void relax_cpu() noexcept {
@@ -132,15 +141,13 @@ void reactor::stop() {
   stopping_ = true;
   wake();
   thread_.join();
-  std::vector<caf::resumable*> left;
   {
     const std::lock_guard guard{mutex_};
     closed_ = true;
-    left.swap(inbox_);
+    ready_.insert(ready_.end(), inbox_.begin(), inbox_.end());
+    inbox_.clear();
   }
-  left.insert(left.end(), ready_.begin(), ready_.end());
-  ready_.clear();
-  for (auto job : left)
+  for (auto job : std::exchange(ready_, {}))
     cleanup_and_release(job);
 }
 
@@ -191,6 +198,7 @@ void reactor::drain_inbox() {
 }
 
 void reactor::run_ready() {
+  const auto tick = last_tick();
   for (auto left = jobs_per_turn; left > 0 && !ready_.empty(); --left) {
     const auto job = ready_.front();
     ready_.pop_front();
@@ -198,6 +206,8 @@ void reactor::run_ready() {
       ready_.push_back(job);
     else
       intrusive_ptr_release(job);
+    if (last_tick() != tick)
+      return;
   }
 }
 
