@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 
 #include "protocol/big_endian.hpp"
 #include "tpm/crypto/crc32c.hpp"
@@ -60,12 +61,12 @@ bool is_plausible(const image_id& image, std::size_t index) noexcept {
 scanned_sector scan_sector(unsigned slot, std::size_t index,
                            byte_view sector) noexcept {
   const auto* at = sector.data();
-  const auto is_zero = [](std::uint8_t octet) { return octet == 0; };
-  if (!std::equal(magic.begin(), magic.end(), at))
-    return {std::all_of(sector.begin(), sector.end(), is_zero)
-              ? sector_kind::zero
-              : sector_kind::foreign,
-            {}};
+  if (!std::equal(magic.begin(), magic.end(), at)) {
+    // All octets are zero if the first is and each equals the next.
+    const auto zero
+      = *at == 0 && std::memcmp(at, at + 1, sector.size() - 1) == 0;
+    return {zero ? sector_kind::zero : sector_kind::foreign, {}};
+  }
   if (load_be<std::uint32_t>(at + crc_offset)
       != crc32c(sector.first(crc_offset)))
     return {sector_kind::damaged, {}};

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <random>
 #include <set>
@@ -55,8 +56,7 @@ struct lying_disk final : tpm::slot_device {
     const auto bad = unreadable.lower_bound(first);
     if (bad != unreadable.end() && *bad < end)
       return tpm::io_error("cannot read the disk", EIO);
-    std::copy_n(visible.begin() + static_cast<std::ptrdiff_t>(offset),
-                target.size(), target.begin());
+    std::memcpy(target.data(), visible.data() + offset, target.size());
     return unit{};
   }
 
@@ -64,8 +64,9 @@ struct lying_disk final : tpm::slot_device {
     if (fail_next_sync)
       return tpm::io_error("cannot sync the disk",
                            *std::exchange(fail_next_sync, std::nullopt));
+    for (const auto& entry : cached_)
+      copy_sector(entry.octets, medium_, entry.sector);
     cached_.clear();
-    medium_ = visible;
     return unit{};
   }
 
@@ -85,11 +86,14 @@ struct lying_disk final : tpm::slot_device {
 
   /// A write goes through to the medium.
   void write_durably(std::uint64_t offset, byte_view data) {
-    write(offset, data);
+    const auto first = offset / tpm::sector_size;
+    const auto end = first + data.size() / tpm::sector_size;
+    std::erase_if(cached_, [first, end](const auto& entry) {
+      return entry.sector >= first && entry.sector < end;
+    });
     for_each_sector(offset, data, [this](auto sector, auto octets) {
-      std::erase_if(
-        cached_, [sector](const auto& entry) { return entry.sector == sector; });
-      std::copy(octets.begin(), octets.end(), at(medium_, sector));
+      copy_sector(octets, visible, sector);
+      copy_sector(octets, medium_, sector);
     });
   }
 
@@ -106,8 +110,7 @@ struct lying_disk final : tpm::slot_device {
     kill_writer();
     for (const auto& entry : cached_)
       if (flip_coin())
-        std::copy(entry.octets.begin(), entry.octets.end(),
-                  at(medium_, entry.sector));
+        copy_sector(entry.octets, medium_, entry.sector);
     cached_.clear();
     visible = medium_;
   }
@@ -142,10 +145,10 @@ private:
     byte_vector octets;
   };
 
-  static byte_vector::iterator at(byte_vector& where,
-                                  std::uint64_t sector) noexcept {
-    return where.begin()
-      + static_cast<std::ptrdiff_t>(sector * tpm::sector_size);
+  static void copy_sector(byte_view octets, byte_vector& where,
+                          std::uint64_t sector) noexcept {
+    std::memcpy(where.data() + sector * tpm::sector_size, octets.data(),
+                tpm::sector_size);
   }
 
   template <class F>
@@ -157,7 +160,7 @@ private:
   }
 
   void put(std::uint64_t sector, byte_view octets) {
-    std::copy(octets.begin(), octets.end(), at(visible, sector));
+    copy_sector(octets, visible, sector);
     cached_.push_back({sector, {octets.begin(), octets.end()}});
   }
 
