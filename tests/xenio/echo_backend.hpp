@@ -31,8 +31,8 @@ public:
 
   ~echo_backend() {
     store_.unwatch(watch_);
-    while (!rings_.empty())
-      forget(rings_.begin()->first);
+    is_clinging = false;
+    forget_all();
   }
 
   /// Reverses the octets unless a test says otherwise.
@@ -41,6 +41,12 @@ public:
   };
   /// While set, requests stay in the page.
   bool is_stuck = false;
+  /// While set, frontends are not told of responses.
+  bool is_silent = false;
+  /// While set, requests are given back without a response.
+  bool is_aborting = false;
+  /// While set, what a frontend that is gone has offered stays in use.
+  bool is_clinging = false;
   /// Why the last frontend could not be connected.
   std::optional<xenio::error> last_error;
 
@@ -68,6 +74,12 @@ public:
       on_event(key);
   }
 
+  /// Lets go of every frontend.
+  void forget_all() {
+    while (!rings_.empty())
+      forget(rings_.begin()->first);
+  }
+
   int events_seen = 0;
 
 private:
@@ -76,7 +88,6 @@ private:
     std::unique_ptr<xenio::shared_page> page;
     xenio::port channel = 0;
     xenio::domid domain = 0;
-    bool is_starting = true;
   };
 
   static std::uint32_t number(const xenio::store::value& text) {
@@ -176,11 +187,17 @@ private:
       return;
     byte_vector request(header.length);
     (void)one.page->copy_in(header.packet_offset(), request);
+    if (is_aborting) {
+      one.page->store_state(protocol::page_state::idle);
+      events_.notify(one.channel);
+      return;
+    }
     const auto response = answer(std::move(request));
     (void)one.page->copy_out(header.packet_offset(), response);
     one.page->store_length(static_cast<std::uint32_t>(response.size()));
     one.page->store_state(protocol::page_state::finish);
-    events_.notify(one.channel);
+    if (!is_silent)
+      events_.notify(one.channel);
   }
 
   void disconnect(const std::string& key, ring& one) {
@@ -194,7 +211,7 @@ private:
 
   void forget(const std::string& key) {
     auto entry = rings_.find(key);
-    if (entry == rings_.end())
+    if (entry == rings_.end() || is_clinging)
       return;
     store_.unwatch(entry->second.watch);
     if (entry->second.page)

@@ -95,6 +95,11 @@ public:
     return turns;
   }
 
+  /// Returns how many descriptors are watched.
+  std::size_t watched() const {
+    return handlers_.size();
+  }
+
 private:
   void add(int descriptor) {
     epoll_event event = {};

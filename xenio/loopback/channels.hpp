@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "xenio/event_channels.hpp"
-#include "xenio/event_loop.hpp"
 #include "xenio/grant_mapper.hpp"
 #include "xenio/loopback/offers.hpp"
 
@@ -24,20 +23,14 @@ private:
   const offers& offered_;
 };
 
-/// Event channels are doorbells offered over the hub's socket. Each one bound
-/// is a descriptor of the event loop of its own: a ring costs one wake-up and
-/// one call.
+/// Event channels are doorbells offered over the hub's socket. Each one is a
+/// descriptor of the event loop of its own: a ring costs one wake-up and one
+/// call.
 class doorbell_channels final : public event_channels {
 public:
-  doorbell_channels(event_loop& loop, const offers& offered)
-    : loop_(loop), offered_(offered) {
+  explicit doorbell_channels(const offers& offered) : offered_(offered) {
     // nop
   }
-
-  doorbell_channels(const doorbell_channels&) = delete;
-  doorbell_channels& operator=(const doorbell_channels&) = delete;
-
-  ~doorbell_channels() override;
 
   result<port> bind(domid remote, port remote_port,
                     std::function<void()> on_event) override;
@@ -47,19 +40,8 @@ public:
   void notify(port local) noexcept override;
 
 private:
-  struct binding {
-    offers::socket_ptr socket;
-    /// Shared, because a callback may end its own binding.
-    std::shared_ptr<const std::function<void()>> on_event;
-    /// The loop knows the descriptor.
-    bool is_watched;
-  };
-
-  void on_readable(port local);
-
-  event_loop& loop_;
   const offers& offered_;
-  std::map<port, binding> bindings_;
+  std::map<port, offers::doorbell_ptr> bound_;
   port next_port_ = 1;
 };
 

@@ -18,6 +18,15 @@ int option_of(int socket, int name) noexcept {
   return value;
 }
 
+/// Returns whether `name_of` (getsockname or getpeername) yields an address
+/// without a name, which is its family alone (unix(7)).
+bool is_unnamed(int socket, int (*name_of)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  return name_of(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0
+    && size == sizeof(sa_family_t);
+}
+
 } // namespace
 
 result<doorbell_pair> make_doorbell() {
@@ -29,9 +38,12 @@ result<doorbell_pair> make_doorbell() {
 
 result<unit> check_doorbell(int socket) {
   if (option_of(socket, SO_DOMAIN) != AF_UNIX
-      || option_of(socket, SO_TYPE) != SOCK_SEQPACKET)
+      || option_of(socket, SO_TYPE) != SOCK_SEQPACKET
+      || !is_unnamed(socket, ::getsockname)
+      || !is_unnamed(socket, ::getpeername))
     return error{errc::bad_channel,
-                 "the doorbell is not a local SOCK_SEQPACKET socket"};
+                 "the doorbell is not one of a pair of local SOCK_SEQPACKET "
+                 "sockets"};
   return unit{};
 }
 

@@ -18,8 +18,9 @@ struct doorbell_pair {
 
 result<doorbell_pair> make_doorbell();
 
-/// Checks that a stranger's descriptor is a local SOCK_SEQPACKET socket, else
-/// `errc::bad_channel`.
+/// Checks that a stranger's descriptor is one end of a local SOCK_SEQPACKET
+/// pair that socketpair(2) made, else `errc::bad_channel`. A socket with a name
+/// on either end may be connected to ourselves: kept, it would never end.
 result<unit> check_doorbell(int socket);
 
 /// Rings. Never waits; a peer that has not looked at so many rings that there

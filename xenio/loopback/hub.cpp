@@ -102,7 +102,7 @@ private:
   memory_tree tree_;
   offers offers_;
   page_grants grants_{offers_};
-  doorbell_channels channels_;
+  doorbell_channels channels_{offers_};
   std::map<connection_id, connection> connections_;
   std::set<connection_id> unclaimed_;
   std::map<device_id, connection_id> devices_;
@@ -124,7 +124,7 @@ hub_impl::hub_impl(event_loop& loop, descriptor listener,
     rules_(std::move(rules)),
     limits_(limits),
     tree_(loop),
-    channels_(loop, offers_),
+    offers_(loop),
     backend_prefix_("/local/domain/0/" + std::string{backend_root}) {
   if (rules_.empty())
     rules_.push_back({::geteuid(), {}, {}, {}});

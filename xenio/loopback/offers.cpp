@@ -12,20 +12,23 @@ template <class T>
 result<unit> offers::add(table<T>& all, const device_id& owner,
                          std::uint32_t number, result<T> content) {
   const auto key = std::pair{owner.domain, number};
-  auto known = all.find(key);
-  if (known != all.end()) {
-    if (known->second.owner != owner)
-      return error{errc::protocol,
-                   "number " + std::to_string(number) + " is another device's"};
-    known->second.content = std::move(content);
-    return unit{};
+  const auto known = all.find(key);
+  if (known != all.end() && known->second.owner != owner)
+    return error{errc::protocol,
+                 "number " + std::to_string(number) + " is another device's"};
+  all.insert_or_assign(key, entry<T>{owner, next_age_++, std::move(content)});
+  auto oldest = all.end();
+  std::size_t count = 0;
+  for (auto item = all.lower_bound({owner.domain, 0});
+       item != all.end() && item->first.first == owner.domain; ++item) {
+    if (item->second.owner != owner)
+      continue;
+    ++count;
+    if (oldest == all.end() || item->second.age < oldest->second.age)
+      oldest = item;
   }
-  const auto count = std::count_if(
-    all.lower_bound({owner.domain, 0}), all.end(),
-    [&owner](const auto& item) { return item.second.owner == owner; });
-  if (static_cast<std::size_t>(count) >= per_device_max)
-    return error{errc::protocol, "the device has offered too many"};
-  all.emplace(key, entry<T>{owner, std::move(content)});
+  if (count > per_device_max)
+    all.erase(oldest);
   return unit{};
 }
 
@@ -49,18 +52,17 @@ result<unit> offers::add_page(const device_id& owner, grant_ref number,
 result<unit> offers::add_doorbell(const device_id& owner, port number,
                                   descriptor socket) {
   auto checked = check_doorbell(socket.get());
-  if (!checked)
-    return add(doorbells_, owner, number, result<socket_ptr>{checked.error()});
-  return add(
-    doorbells_, owner, number,
-    result<socket_ptr>{std::make_shared<const descriptor>(std::move(socket))});
+  return add(doorbells_, owner, number,
+             checked ? result<doorbell_ptr>{watched_doorbell::make(
+               loop_, std::move(socket))}
+                     : result<doorbell_ptr>{checked.error()});
 }
 
 result<offers::mapping_ptr> offers::page(domid domain, grant_ref number) const {
   return find(pages_, domain, number, errc::bad_grant);
 }
 
-result<offers::socket_ptr> offers::doorbell(domid domain, port number) const {
+result<offers::doorbell_ptr> offers::doorbell(domid domain, port number) const {
   return find(doorbells_, domain, number, errc::bad_channel);
 }
 

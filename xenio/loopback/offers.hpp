@@ -8,6 +8,7 @@
 #include "xenio/errc.hpp"
 #include "xenio/loopback/descriptor.hpp"
 #include "xenio/loopback/page_mapping.hpp"
+#include "xenio/loopback/watched_doorbell.hpp"
 #include "xenio/types.hpp"
 
 namespace vtpm::xenio::loopback {
@@ -25,16 +26,24 @@ struct device_id {
 /// one that another device of its domain has.
 class offers {
 public:
-  /// Pages, and doorbells, that one device may offer at a time: the ones in use
-  /// and the ones of the next connection.
+  /// Pages, and doorbells, that are kept for one device: those in use and those
+  /// of the next connection. One more replaces the oldest.
   static constexpr std::size_t per_device_max = 2;
 
   using mapping_ptr = std::shared_ptr<page_mapping>;
-  using socket_ptr = std::shared_ptr<const descriptor>;
+  using doorbell_ptr = std::shared_ptr<watched_doorbell>;
+
+  /// @param loop Outlives this and every doorbell taken from it.
+  explicit offers(event_loop& loop) : loop_(loop) {
+    // nop
+  }
+
+  offers(const offers&) = delete;
+  offers& operator=(const offers&) = delete;
 
   /// Examines and keeps a page. One that cannot be mapped is kept as the reason
   /// why: the backend shall learn it. Fails with `errc::protocol` when the
-  /// number is another device's or the device has too many.
+  /// number is another device's.
   result<unit> add_page(const device_id& owner, grant_ref number,
                         descriptor file);
 
@@ -44,7 +53,7 @@ public:
 
   result<mapping_ptr> page(domid domain, grant_ref number) const;
 
-  result<socket_ptr> doorbell(domid domain, port number) const;
+  result<doorbell_ptr> doorbell(domid domain, port number) const;
 
   /// Forgets what a device has offered. What a backend still uses lives on
   /// until it lets go.
@@ -59,6 +68,8 @@ private:
   template <class T>
   struct entry {
     device_id owner;
+    /// Goes up with each offer.
+    std::uint64_t age;
     result<T> content;
   };
 
@@ -66,8 +77,8 @@ private:
   using table = std::map<std::pair<domid, std::uint32_t>, entry<T>>;
 
   template <class T>
-  static result<unit> add(table<T>& all, const device_id& owner,
-                          std::uint32_t number, result<T> content);
+  result<unit> add(table<T>& all, const device_id& owner, std::uint32_t number,
+                   result<T> content);
 
   template <class T>
   static result<T> find(const table<T>& all, domid domain, std::uint32_t number,
@@ -76,8 +87,10 @@ private:
   /// Forgets departed devices that no backend uses any more.
   void forget_departed();
 
+  event_loop& loop_;
   table<mapping_ptr> pages_;
-  table<socket_ptr> doorbells_;
+  table<doorbell_ptr> doorbells_;
+  std::uint64_t next_age_ = 0;
   std::multimap<device_id, std::weak_ptr<const void>> departed_;
 };
 

@@ -8,7 +8,7 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/xenio/loopback_world.hpp"
+#include "tests/xenio/loopback/served_hub.hpp"
 
 using namespace vtpm;
 using namespace vtpm::xenio;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
@@ -9,38 +7,15 @@
 #include <utility>
 #include <vector>
 
-#include <stdlib.h>
-
 #include <doctest/doctest.h>
 
 #include "tests/xenio/echo_backend.hpp"
+#include "tests/xenio/scratch_directory.hpp"
 #include "tests/xenio/test_loop.hpp"
 #include "xenio/loopback/frontend.hpp"
 #include "xenio/loopback/hub.hpp"
 
 namespace vtpm::tests {
-
-/// A directory of its own, removed at the end.
-class scratch_directory {
-public:
-  scratch_directory() {
-    auto pattern
-      = (std::filesystem::temp_directory_path() / "vtpm-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-
-  ~scratch_directory() {
-    std::filesystem::remove_all(path_);
-  }
-
-  std::filesystem::path path() const {
-    return path_;
-  }
-
-private:
-  std::filesystem::path path_;
-};
 
 /// vtpmd's side: loop, hub and backend, on a thread of its own.
 class served_hub {
