@@ -1,13 +1,16 @@
+#include "tpm/libtpms_engine.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "protocol/big_endian.hpp"
 #include "protocol/tpm_header.hpp"
 #include "tpm/libtpms_commands.hpp"
-#include "tpm/libtpms_engine.hpp"
 #include "tpm/libtpms_library.hpp"
 
 namespace vtpm::tpm {

@@ -62,15 +62,15 @@ TEST_SUITE("tpm/libtpms_locality") {
     constexpr auto bad_locality = 0x3Du;
     constexpr auto not_local = 0x33u;
     auto tpm = powered_tpm{tpm_version::v1_2};
-    for (const auto& [pcr, extend, reset] : rules_1_2)
+    for (const auto& entry : rules_1_2)
       for (auto locality = std::uint8_t{0}; locality <= 4; ++locality) {
-        CAPTURE(pcr);
+        CAPTURE(entry.pcr);
         CAPTURE(unsigned{locality});
-        const auto may_extend = (extend >> locality & 1) != 0;
-        const auto may_reset = (reset >> locality & 1) != 0;
-        CHECK(tpm.run(extend_pcr_1_2(pcr), locality)
+        const auto may_extend = (entry.extend >> locality & 1) != 0;
+        const auto may_reset = (entry.reset >> locality & 1) != 0;
+        CHECK(tpm.run(extend_pcr_1_2(entry.pcr), locality)
               == (may_extend ? 0 : bad_locality));
-        CHECK(tpm.run(reset_pcr_1_2(pcr), locality)
+        CHECK(tpm.run(reset_pcr_1_2(entry.pcr), locality)
               == (may_reset ? 0 : not_local));
       }
   }
@@ -78,15 +78,15 @@ TEST_SUITE("tpm/libtpms_locality") {
   TEST_CASE("dynamic PCRs of a TPM 2.0 obey the command's locality") {
     constexpr auto rc_locality = 0x907u;
     auto tpm = powered_tpm{tpm_version::v2_0};
-    for (const auto& [pcr, extend, reset] : rules_2_0)
+    for (const auto& entry : rules_2_0)
       for (auto locality = std::uint8_t{0}; locality <= 4; ++locality) {
-        CAPTURE(pcr);
+        CAPTURE(entry.pcr);
         CAPTURE(unsigned{locality});
-        const auto may_extend = (extend >> locality & 1) != 0;
-        const auto may_reset = (reset >> locality & 1) != 0;
-        CHECK(tpm.run(extend_pcr_2_0(pcr), locality)
+        const auto may_extend = (entry.extend >> locality & 1) != 0;
+        const auto may_reset = (entry.reset >> locality & 1) != 0;
+        CHECK(tpm.run(extend_pcr_2_0(entry.pcr), locality)
               == (may_extend ? 0 : rc_locality));
-        CHECK(tpm.run(reset_pcr_2_0(pcr), locality)
+        CHECK(tpm.run(reset_pcr_2_0(entry.pcr), locality)
               == (may_reset ? 0 : rc_locality));
       }
   }
