@@ -32,7 +32,7 @@ error unusable(const std::string& path, const std::string& why) {
 
 /// An open file and how to do I/O on it.
 struct opened_file {
-  file_handle file;
+  owned_descriptor file;
   bool direct;
 };
 
@@ -41,10 +41,10 @@ result<opened_file> open_for_io(const std::string& path, bool is_block) {
   // O_EXCL without O_CREAT claims a block device: no mount, no second opener.
   const auto flags
     = O_RDWR | O_CLOEXEC | O_NOCTTY | O_DSYNC | (is_block ? O_EXCL : 0);
-  auto out
-    = opened_file{file_handle{::open(path.c_str(), flags | O_DIRECT)}, true};
+  auto out = opened_file{
+    owned_descriptor{::open(path.c_str(), flags | O_DIRECT)}, true};
   if (!out.file && errno == EINVAL)
-    out = {file_handle{::open(path.c_str(), flags)}, false};
+    out = {owned_descriptor{::open(path.c_str(), flags)}, false};
   if (out.file)
     return out;
   if (errno == EBUSY)
@@ -145,7 +145,7 @@ result<unit> make_blank(const std::string& path) {
 
 } // namespace
 
-block_file::block_file(std::string path, file_handle file,
+block_file::block_file(std::string path, owned_descriptor file,
                        std::size_t alignment, bool direct) noexcept
   : path_(std::move(path)),
     file_(std::move(file)),

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 #include "tpm/state_store.hpp"
 
 namespace vtpm::tpm {
@@ -42,11 +42,11 @@ public:
   result<unit> sync() override;
 
 private:
-  block_file(std::string path, file_handle file, std::size_t alignment,
+  block_file(std::string path, owned_descriptor file, std::size_t alignment,
              bool direct) noexcept;
 
   std::string path_;
-  file_handle file_;
+  owned_descriptor file_;
   std::size_t alignment_;
   bool direct_;
 };

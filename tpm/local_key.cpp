@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "tpm/crypto/random.hpp"
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 #include "tpm/state_store.hpp"
 
 namespace vtpm::tpm {
@@ -37,7 +37,7 @@ result<unit> check_key_file(int descriptor, const std::string& path) {
 
 result<local_key> load_local_key(const std::string& path) {
   // O_NONBLOCK: a FIFO of that name must not hold up the start.
-  const auto file = file_handle{
+  const auto file = owned_descriptor{
     ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   if (!file && errno == ENOENT)
     return error{errc::not_found, "there is no key file " + path};

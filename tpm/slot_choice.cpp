@@ -1,8 +1,6 @@
 #include "tpm/slot_choice.hpp"
 
 #include <algorithm>
-#include <cassert>
-#include <utility>
 
 namespace vtpm::tpm {
 
@@ -83,25 +81,23 @@ bool is_cut_short_creation(const examined_slots& slots) noexcept {
 
 std::string describe_slot(unsigned number, const examined_slot& slot) {
   auto text = "slot " + std::to_string(number);
+  if (slot.unreadable && !is_intact(slot))
+    return text + " cannot be read in full";
   switch (slot.scan.condition) {
     case slot_condition::empty:
       return text + " is empty";
     case slot_condition::intact:
-      text += slot.authentic
-        ? " holds generation "
-        : " is whole but not opened by this key, generation ";
-      return text + std::to_string(image_of(slot).gen);
+      text
+        += slot.authentic ? " holds" : " is whole, but not opened by this key,";
+      return text + " generation " + std::to_string(image_of(slot).gen);
     case slot_condition::torn:
       return text + " holds a write that was cut short";
     case slot_condition::later_format:
       return text + " was written by a later vtpmd";
     case slot_condition::damaged:
-      return text
-        + (slot.unreadable ? " cannot be read in full" : " is damaged");
+      return text + " is damaged";
     case slot_condition::foreign:
-      return text
-        + (slot.unreadable ? " cannot be read"
-                           : " holds something that is not vtpmd's");
+      return text + " holds something that is not vtpmd's";
   }
   return text;
 }

@@ -80,7 +80,11 @@ scanned_sector scan_sector(unsigned slot, std::size_t index,
   image.gen = load_be<std::uint64_t>(at + 32);
   image.parent = load_be<std::uint64_t>(at + 40);
   std::copy_n(at + 48, image.write.size(), image.write.begin());
-  if (at[5] != slot || load_be<std::uint16_t>(at + 8) != index
+  // Written back it must come out the same: right slot, right index, zeros
+  // where there are zeros.
+  auto frame = std::array<std::uint8_t, frame_size>{};
+  encode_frame(slot, image, index, frame.data());
+  if (!std::equal(frame.begin(), frame.end(), at)
       || !is_plausible(image, index))
     return {sector_kind::damaged, {}};
   return {sector_kind::valid, image};

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "tpm/committers.hpp"
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 
 namespace vtpm::tpm {
 
@@ -20,7 +20,7 @@ namespace {
 
 class thread_committer final : public committer {
 public:
-  thread_committer(int target, file_handle done)
+  thread_committer(int target, owned_descriptor done)
     : target_(target), done_(std::move(done)) {
     // Signals are for the threads that expect them.
     auto all = sigset_t{};
@@ -98,7 +98,7 @@ private:
   }
 
   const int target_;
-  const file_handle done_;
+  const owned_descriptor done_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::uint64_t offset_ = 0;
@@ -115,7 +115,7 @@ private:
 } // namespace
 
 result<std::unique_ptr<committer>> make_thread_committer(int descriptor) {
-  auto done = file_handle{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  auto done = owned_descriptor{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   if (!done)
     return io_error("cannot make an event descriptor", errno);
   try {

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 
 #include "tpm/committers.hpp"
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 
 namespace vtpm::tpm {
 
@@ -21,7 +21,7 @@ class uring_committer final : public committer {
 public:
   /// Sets the ring up and tries it; an error says what the kernel refused.
   static result<std::unique_ptr<committer>> make(int target) {
-    auto done = file_handle{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    auto done = owned_descriptor{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     if (!done)
       return io_error("cannot make an event descriptor", errno);
     auto ring = io_uring{};
@@ -83,7 +83,8 @@ public:
   }
 
 private:
-  uring_committer(int target, file_handle done, const io_uring& ring) noexcept
+  uring_committer(int target, owned_descriptor done,
+                  const io_uring& ring) noexcept
     : target_(target), done_(std::move(done)), ring_(ring) {
     // nop
   }
@@ -136,7 +137,7 @@ private:
   }
 
   const int target_;
-  const file_handle done_;
+  const owned_descriptor done_;
   io_uring ring_;
   io_uring_sqe* entry_ = nullptr;
   std::size_t size_ = 0;

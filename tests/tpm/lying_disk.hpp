@@ -14,7 +14,7 @@
 #include <sys/eventfd.h>
 
 #include "tpm/committer.hpp"
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 #include "tpm/slot_format.hpp"
 #include "tpm/state_store.hpp"
 
@@ -237,7 +237,7 @@ private:
   }
 
   lying_disk& disk_;
-  tpm::file_handle done_;
+  tpm::owned_descriptor done_;
   byte_view borrowed_;
   std::optional<tpm::result<unit>> outcome_;
 };

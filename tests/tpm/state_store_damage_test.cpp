@@ -296,17 +296,17 @@ TEST_SUITE("tpm/state_store_damage") {
 
   TEST_CASE("sealed octets changed with a good CRC do not open") {
     damaged_fixture f;
-    f.sector(1, 0)[300] ^= 1;
+    f.sector(1, 0)[200] ^= 1;
     fix_crc(f.sector(1, 0));
     f.check_older_only_if_accepted(errc::damage);
-    f.sector(0, 0)[300] ^= 1;
+    f.sector(0, 0)[200] ^= 1;
     fix_crc(f.sector(0, 0));
     f.check_refused(errc::wrong_key);
   }
 
   TEST_CASE("an older slot that does not open does not matter") {
     damaged_fixture f;
-    f.sector(0, 0)[300] ^= 1;
+    f.sector(0, 0)[200] ^= 1;
     fix_crc(f.sector(0, 0));
     f.check_opens_at(4, small);
   }

@@ -54,12 +54,7 @@ result<hkdf_sha256> hkdf_sha256::make() {
   state->algorithm.reset(EVP_KDF_fetch(nullptr, OSSL_KDF_NAME_HKDF, nullptr));
   if (state->algorithm != nullptr)
     state->context.reset(EVP_KDF_CTX_new(state->algorithm.get()));
-  char digest[] = "SHA256";
-  const auto params = std::array{
-    OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
-    OSSL_PARAM_construct_end()};
-  if (state->context == nullptr
-      || EVP_KDF_CTX_set_params(state->context.get(), params.data()) != 1)
+  if (state->context == nullptr)
     return openssl_error("cannot set up HKDF");
   return hkdf_sha256{std::move(state)};
 }
@@ -68,12 +63,23 @@ result<unit> hkdf_sha256::derive(byte_view secret, byte_view salt,
                                  byte_view info,
                                  std::span<std::uint8_t> target) {
   assert(!secret.empty() && !target.empty());
+  // No salt is as many zeros as a digest has octets (RFC 5869, 2.2), which
+  // OpenSSL refuses to work out itself.
+  static constexpr auto no_salt = std::array<std::uint8_t, 32>{};
+  char digest[] = "SHA256";
   const auto params = std::array{
-    input(OSSL_KDF_PARAM_KEY, secret), input(OSSL_KDF_PARAM_SALT, salt),
-    input(OSSL_KDF_PARAM_INFO, info), OSSL_PARAM_construct_end()};
-  if (EVP_KDF_derive(impl_->context.get(), target.data(), target.size(),
-                     params.data())
-      != 1)
+    OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+    input(OSSL_KDF_PARAM_KEY, secret),
+    input(OSSL_KDF_PARAM_SALT, salt.empty() ? byte_view{no_salt} : salt),
+    input(OSSL_KDF_PARAM_INFO, info),
+    OSSL_PARAM_construct_end(),
+  };
+  const auto code = EVP_KDF_derive(impl_->context.get(), target.data(),
+                                   target.size(), params.data());
+  // Wipes the copy of the secret. Not optional: an empty info after a longer
+  // one makes OpenSSL 3.0 read what it has freed.
+  EVP_KDF_CTX_reset(impl_->context.get());
+  if (code != 1)
     return openssl_error("HKDF failed");
   return unit{};
 }

@@ -16,7 +16,7 @@ public:
 
   /// Fills `target` with key material that is as secret as `secret`, and
   /// independent of it for anyone who does not know it.
-  /// @param salt Need not be secret.
+  /// @param salt Need not be secret; empty stands for none.
   /// @param info Names the use: another `info` gives unrelated octets. At most
   ///             1024 octets, a bound of OpenSSL's.
   /// @pre `secret` and `target` are not empty; `target` has at most 255 * 32

@@ -8,25 +8,25 @@
 namespace vtpm::tpm {
 
 /// A descriptor that is closed with its owner.
-class file_handle {
+class owned_descriptor {
 public:
-  file_handle() = default;
+  owned_descriptor() = default;
 
-  explicit file_handle(int descriptor) noexcept : descriptor_(descriptor) {
+  explicit owned_descriptor(int descriptor) noexcept : descriptor_(descriptor) {
     // nop
   }
 
-  file_handle(file_handle&& other) noexcept
+  owned_descriptor(owned_descriptor&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)) {
     // nop
   }
 
-  file_handle& operator=(file_handle&& other) noexcept {
+  owned_descriptor& operator=(owned_descriptor&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     return *this;
   }
 
-  ~file_handle();
+  ~owned_descriptor();
 
   int get() const noexcept {
     return descriptor_;
@@ -68,12 +68,12 @@ public:
 
 private:
   unpublished_file(std::string path, std::string temporary,
-                   file_handle file) noexcept;
+                   owned_descriptor file) noexcept;
 
   std::string path_;
   /// Empty once published or moved from.
   std::string temporary_;
-  file_handle file_;
+  owned_descriptor file_;
 };
 
 /// Writes all of `data` from the descriptor's position on.

@@ -1,4 +1,4 @@
-#include "tpm/file_handle.hpp"
+#include "tpm/owned_file.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -20,13 +20,13 @@ std::string directory_of(const std::string& path) {
 
 } // namespace
 
-file_handle::~file_handle() {
+owned_descriptor::~owned_descriptor() {
   if (descriptor_ >= 0)
     ::close(descriptor_);
 }
 
 unpublished_file::unpublished_file(std::string path, std::string temporary,
-                                   file_handle file) noexcept
+                                   owned_descriptor file) noexcept
   : path_(std::move(path)),
     temporary_(std::move(temporary)),
     file_(std::move(file)) {
@@ -36,7 +36,7 @@ unpublished_file::unpublished_file(std::string path, std::string temporary,
 result<unpublished_file> unpublished_file::make(const std::string& path) {
   auto temporary = path + ".new-XXXXXX";
   // mkostemp makes the file 0600 whatever the umask says.
-  auto file = file_handle{::mkostemp(temporary.data(), O_CLOEXEC)};
+  auto file = owned_descriptor{::mkostemp(temporary.data(), O_CLOEXEC)};
   if (!file)
     return io_error("cannot make a file beside " + path, errno);
   return unpublished_file{path, std::move(temporary), std::move(file)};
@@ -59,7 +59,7 @@ result<unit> unpublished_file::publish() {
   }
   temporary_.clear();
   const auto directory = directory_of(path_);
-  const auto handle = file_handle{
+  const auto handle = owned_descriptor{
     ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (!handle || ::fsync(handle.get()) != 0)
     return io_error("cannot sync the directory " + directory, errno);
