@@ -41,6 +41,8 @@ public:
   };
   /// While set, requests stay in the page.
   bool is_stuck = false;
+  /// While set, frontends that want to connect are refused.
+  bool is_refusing = false;
   /// While set, frontends are not told of responses.
   bool is_silent = false;
   /// While set, requests are given back without a response.
@@ -80,7 +82,18 @@ public:
       forget(rings_.begin()->first);
   }
 
+  /// Goes back to waiting for a connection, with every frontend.
+  void disconnect_all() {
+    for (auto& [key, one] : rings_)
+      disconnect(key, one);
+  }
+
   int events_seen = 0;
+  /// Looks at a page that held a request.
+  int submits_seen = 0;
+  /// Frontends that went Closed.
+  int closes = 0;
+  protocol::page_header last_header = {};
 
 private:
   struct ring {
@@ -142,8 +155,10 @@ private:
                             number(found[2]));
                   else if (state == 5)
                     set_state(key, xenio::xenbus_state::closing);
-                  else if (state == 6)
+                  else if (state == 6) {
+                    ++closes;
                     disconnect(key, entry->second);
+                  }
                 });
   }
 
@@ -151,6 +166,10 @@ private:
                xenio::port remote) {
     if (one.page)
       return;
+    if (is_refusing) {
+      set_state(key, xenio::xenbus_state::closed);
+      return;
+    }
     auto page = grants_.map(one.domain, ref);
     if (!page) {
       last_error = page.error();
@@ -173,10 +192,13 @@ private:
   void on_event(const std::string& key) {
     ++events_seen;
     auto& one = rings_.at(key);
-    if (!one.page || is_stuck)
+    if (!one.page)
       return;
     const auto header = one.page->load_header();
     const auto state = static_cast<protocol::page_state>(header.state);
+    submits_seen += state == protocol::page_state::submit ? 1 : 0;
+    if (is_stuck)
+      return;
     if (state == protocol::page_state::cancel) {
       one.page->store_state(protocol::page_state::idle);
       events_.notify(one.channel);
@@ -185,6 +207,7 @@ private:
     if (state != protocol::page_state::submit
         || header.length > header.packet_size_max())
       return;
+    last_header = header;
     byte_vector request(header.length);
     (void)one.page->copy_in(header.packet_offset(), request);
     if (is_aborting) {

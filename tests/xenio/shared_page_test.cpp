@@ -64,7 +64,7 @@ TEST_SUITE("xenio/shared_page") {
 
   TEST_CASE_FIXTURE(fixture, "any part of the page can be copied in") {
     for (std::size_t offset = 0; offset < 40; ++offset)
-      for (std::size_t size : {0, 1, 7, 8, 9, 15, 16, 17, 63, 1000}) {
+      for (std::size_t size : {0u, 1u, 7u, 8u, 9u, 15u, 16u, 17u, 63u, 1000u}) {
         CAPTURE(offset);
         CAPTURE(size);
         byte_vector copy(size);
@@ -76,7 +76,7 @@ TEST_SUITE("xenio/shared_page") {
 
   TEST_CASE_FIXTURE(fixture, "any part of the page can be copied out") {
     for (std::size_t offset = 0; offset < 40; ++offset)
-      for (std::size_t size : {0, 1, 7, 8, 9, 15, 16, 17, 63, 1000}) {
+      for (std::size_t size : {0u, 1u, 7u, 8u, 9u, 15u, 16u, 17u, 63u, 1000u}) {
         CAPTURE(offset);
         CAPTURE(size);
         octets.fill(0);

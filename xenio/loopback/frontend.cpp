@@ -25,6 +25,9 @@ using milliseconds = std::chrono::milliseconds;
 /// the way of a response, which rings; nor of a crash, which closes the bell.
 constexpr auto tick = milliseconds{100};
 
+/// How long to wait for the backend to let go of our page in the end.
+constexpr auto farewell = milliseconds{500};
+
 /// Between two attempts to connect: from and to.
 constexpr auto pause_min = milliseconds{5};
 constexpr auto pause_max = milliseconds{200};
@@ -85,9 +88,12 @@ private:
 };
 
 loopback_frontend::~loopback_frontend() {
-  // Close orderly; if that cannot be sent, the end of the connection says it.
-  if (connection_ && connection_->write_state(xenbus_state::closing))
-    (void)connection_->write_state(xenbus_state::closed);
+  // As a guest's driver does; if vtpmd does not follow, the end of the
+  // connection says the same.
+  if (connection_ && connection_->write_state(xenbus_state::closing)
+      && connection_->write_state(xenbus_state::closed))
+    (void) connection_->await({xenbus_state::closed, xenbus_state::init_wait},
+                              farewell);
 }
 
 // -- connecting ---------------------------------------------------------------

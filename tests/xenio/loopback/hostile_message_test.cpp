@@ -102,7 +102,7 @@ TEST_SUITE("xenio/loopback/hostile_message") {
           wire::encode(wire::node{"state", "1"}),
           wire::encode(wire::claim{1, 7, 0, default_uuid})}) {
       const auto wanted = message[0] == 2 || message[0] == 3 ? 1u : 0u;
-      for (std::size_t count : {0, 1, 2, 3, 10, 253}) {
+      for (std::size_t count : {0u, 1u, 2u, 3u, 10u, 253u}) {
         if (count == wanted)
           continue;
         CAPTURE(count);

@@ -55,7 +55,8 @@ const std::vector<fixture> fixtures = {
 TEST_SUITE("xenio/loopback/wire") {
   TEST_CASE("each message has its wire form, and back") {
     for (const auto& [content, octets] : fixtures) {
-      CAPTURE(int{octets[0]});
+      const auto kind = content.index();
+      CAPTURE(kind);
       CHECK(wire::encode(content) == octets);
       auto decoded = wire::decode(octets);
       REQUIRE(decoded);
@@ -65,7 +66,8 @@ TEST_SUITE("xenio/loopback/wire") {
 
   TEST_CASE("a message cut short or too long is none") {
     for (const auto& [content, octets] : fixtures) {
-      CAPTURE(int{octets[0]});
+      const auto kind = content.index();
+      CAPTURE(kind);
       for (std::size_t size = 0; size < octets.size(); ++size) {
         CAPTURE(size);
         auto decoded = wire::decode(byte_view{octets}.first(size));
