@@ -152,7 +152,7 @@ std::variant<ctl_command, early_exit> parse_ctl_options(
   option_texts texts;
   prepare(app);
   add_route_options(app, texts);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   for (const auto& row : requests)
     app.add_subcommand(to_string(row.request), row.description)->fallthrough();
   auto* create = app.add_subcommand(
@@ -165,6 +165,9 @@ std::variant<ctl_command, early_exit> parse_ctl_options(
              "The manual page vtpmctl(8) says more.\n");
   if (auto exit = parse(app, argc, argv))
     return std::move(*exit);
+  // Checked here and not by CLI11, which would not say that one is misspelt.
+  if (app.get_subcommands().empty())
+    return usage_error(app, {"say what to do: give a subcommand"});
   if (create->parsed()) {
     auto wanted = convert_create(texts, create->count("--pcr-banks") > 0);
     if (!wanted)

@@ -62,7 +62,8 @@ result<control_request> parse_control_request(std::string_view text) {
   };
   const auto object
     = json::parse(text.begin(), text.end(), count, /*allow_exceptions=*/false);
-  if (!object.is_object())
+  // The parser stops at a zero octet as if it were the end.
+  if (!object.is_object() || text.find('\0') != std::string_view::npos)
     return problem{"the request is not a JSON object"};
   const auto member = object.find("request");
   if (keys != 1 || member == object.end() || !member->is_string())

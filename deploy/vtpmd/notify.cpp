@@ -7,12 +7,20 @@
 #include <cstring>
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "protocol/log.hpp"
 #include "xenio/loopback/descriptor.hpp"
 
 namespace vtpm::deploy {
+
+namespace {
+
+/// How long the manager may keep us waiting when its queue is full.
+constexpr auto patience = timeval{0, 500'000};
+
+} // namespace
 
 service_notifier::service_notifier(const char* socket)
   : socket_(socket == nullptr ? "" : socket) {
@@ -55,11 +63,14 @@ void service_notifier::send(std::string_view assignments) const {
     + (socket_.front() == '@' ? 0 : 1);
   xenio::loopback::descriptor channel{
     ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  // A lost READY=1 would get us killed, a manager that never reads must not
+  // stop us.
+  ::setsockopt(channel.get(), SOL_SOCKET, SO_SNDTIMEO, &patience,
+               sizeof(patience));
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (!channel
       || ::sendto(channel.get(), assignments.data(), assignments.size(),
-                  MSG_NOSIGNAL | MSG_DONTWAIT, generic,
-                  static_cast<socklen_t>(size))
+                  MSG_NOSIGNAL, generic, static_cast<socklen_t>(size))
         < 0)
     log().warn("cannot notify the service manager: {}", std::strerror(errno));
 }

@@ -6,7 +6,9 @@
 namespace vtpm::deploy {
 
 /// Tells the service manager how far we are, by sd_notify(3)'s protocol: one
-/// datagram of assignments to the socket that NOTIFY_SOCKET names.
+/// datagram of assignments to the socket that NOTIFY_SOCKET names. A manager
+/// whose queue is full keeps us waiting for half a second at most; what cannot
+/// be sent is logged.
 class service_notifier {
 public:
   /// @param socket What NOTIFY_SOCKET says: an absolute path, or a name in the

@@ -1,0 +1,134 @@
+#include "deploy/ctl/ctl_options.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/deploy/arguments.hpp"
+
+using namespace vtpm;
+using namespace vtpm::deploy;
+
+namespace {
+
+using words = std::vector<std::string>;
+
+auto parse(words given) {
+  const tests::arguments line{std::move(given)};
+  return parse_ctl_options(line.count(), line.values());
+}
+
+template <class T>
+T accepted(words given) {
+  auto parsed = parse(std::move(given));
+  const auto* exit = std::get_if<early_exit>(&parsed);
+  REQUIRE_MESSAGE(exit == nullptr, exit->err);
+  auto& command = std::get<ctl_command>(parsed);
+  REQUIRE(std::holds_alternative<T>(command));
+  return std::get<T>(std::move(command));
+}
+
+std::string refused(words given) {
+  const auto parsed = parse(std::move(given));
+  REQUIRE(std::holds_alternative<early_exit>(parsed));
+  const auto& exit = std::get<early_exit>(parsed);
+  CHECK(exit.code == exit_code::usage);
+  CHECK(exit.err.starts_with("vtpmctl: "));
+  CHECK(exit.err.find('\n') == std::string::npos);
+  return exit.err;
+}
+
+} // namespace
+
+TEST_SUITE("deploy/ctl/ctl_options") {
+  TEST_CASE("every request has a subcommand") {
+    for (const auto request :
+         {control_request::status, control_request::frontends,
+          control_request::stats, control_request::reset,
+          control_request::shutdown}) {
+      CAPTURE(to_string(request));
+      const auto question = accepted<ask_command>({to_string(request)});
+      CHECK(question.request == request);
+      CHECK_FALSE(question.json);
+      REQUIRE(std::holds_alternative<socket_route>(question.route));
+      CHECK(std::get<socket_route>(question.route).path
+            == "/run/vtpmd/control");
+    }
+  }
+
+  TEST_CASE("options may stand before and after the subcommand") {
+    for (const auto& line : {words{"--control", "/c", "--json", "stats"},
+                             words{"stats", "--json", "--control", "/c"}}) {
+      const auto question = accepted<ask_command>(line);
+      CHECK(question.json);
+      CHECK(std::get<socket_route>(question.route).path == "/c");
+    }
+  }
+
+  TEST_CASE("a ring is asked as the frontend that was named") {
+    const auto question = accepted<ask_command>(
+      {"--ring", "/r", "--domid", "9", "--handle", "2", "--uuid",
+       "11111111-2222-3333-4444-555555555555", "--ring-tpm", "1.2", "stats"});
+    REQUIRE(std::holds_alternative<ring_route>(question.route));
+    const auto& route = std::get<ring_route>(question.route);
+    CHECK(route.path == "/r");
+    CHECK(route.who.domain == 9);
+    CHECK(route.who.handle == 2);
+    CHECK(route.who.uuid == "11111111-2222-3333-4444-555555555555");
+    CHECK(route.version == tpm_version::v1_2);
+    CHECK_FALSE(std::get<ring_route>(
+                  accepted<ask_command>({"--ring", "/r", "status"}).route)
+                  .version);
+  }
+
+  TEST_CASE("create takes what a new TPM needs") {
+    const auto least
+      = accepted<create_options>({"create", "--state", "s", "--tpm", "1.2"});
+    CHECK(least.state_path == "s");
+    CHECK(least.key_path == "s.key");
+    CHECK(least.version == tpm_version::v1_2);
+    CHECK_FALSE(least.id);
+    CHECK_FALSE(least.factory.physical_presence);
+    const auto all = accepted<create_options>(
+      {"create", "--state", "s", "--tpm", "2.0", "--key", "k", "--uuid",
+       "11111111-2222-3333-4444-555555555555", "--pcr-banks", "sha384"});
+    CHECK(all.key_path == "k");
+    CHECK(all.version == tpm_version::v2_0);
+    REQUIRE(all.id);
+    CHECK(all.factory.pcr_banks == words{"sha384"});
+    CHECK(accepted<create_options>(
+            {"create", "--state", "s", "--tpm", "1.2", "--physical-presence"})
+            .factory.physical_presence);
+  }
+
+  TEST_CASE("a refusal names what is wrong") {
+    struct row {
+      words given;
+      const char* culprit;
+    };
+    const row rows[] = {
+      {{}, "subcommand"},
+      {{"bogus"}, "bogus"},
+      {{"stats", "status"}, "status"},
+      {{"--ring", "r", "shutdown"}, "shutdown"},
+      {{"--ring", "r", "--control", "c", "stats"}, "--control"},
+      {{"--domid", "1", "stats"}, "--domid"},
+      {{"--ring-tpm", "2.0", "stats"}, "--ring-tpm"},
+      {{"--ring", "r", "--ring-tpm", "3", "stats"}, "--ring-tpm"},
+      {{"--ring", "r", "--uuid", "x", "stats"}, "--uuid"},
+      {{"create"}, "required"},
+      {{"create", "--state", "s"}, "--tpm"},
+      {{"create", "--state", "s", "--tpm", "2"}, "--tpm"},
+      {{"create", "--state", "s", "--tpm", "2.0", "--uuid", "x"}, "--uuid"},
+      {{"create", "--state", "s", "--tpm", "2.0", "--pcr-banks", "x"},
+       "--pcr-banks"},
+      {{"create", "--state", "s", "--tpm", "1.2", "--pcr-banks", "sha1"},
+       "--pcr-banks"},
+      {{"create", "--state", "s", "--tpm", "2.0", "--physical-presence"},
+       "--physical-presence"},
+    };
+    for (const auto& row : rows) {
+      const auto said = refused(row.given);
+      CAPTURE(said);
+      CHECK(said.find(row.culprit) != std::string::npos);
+    }
+  }
+}
