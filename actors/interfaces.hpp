@@ -37,7 +37,8 @@ using metered_actor = caf::typed_actor<
 /// The CONTROL actor interface.
 using control_actor = caf::typed_actor<
   // Carries out one control request, JSON in, JSON out.
-  caf::replies_to<control_atom, std::string>::with<std::string>>
+  caf::replies_to<control_atom, control_caller, std::string>::with<
+    std::string>>
   // Conform to the protocol of the METERED actor.
   ::extend_with<metered_actor>;
 
@@ -61,6 +62,8 @@ using tpm_actor = caf::typed_actor<
   // The guest cancelled: forgets the frontend's waiting command, or asks the
   // engine to end it if it runs and can.
   caf::reacts_to<cancel_atom, frontend_id>,
+  // INTERNAL: ends the job of this number, if the worker still has it.
+  caf::reacts_to<cancel_atom, std::uint64_t>,
   // Platform reset, in turn with the commands; replies when it is durable.
   caf::replies_to<reset_atom, tpm::startup>::with<done_atom>,
   // Ends the running command as soon as may be, refuses the rest, prepares the

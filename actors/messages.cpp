@@ -1,11 +1,9 @@
 #include "actors/messages.hpp"
 
-#include <fmt/format.h>
-
 namespace vtpm::actors {
 
 std::string to_string(const frontend_id& id) {
-  return fmt::format("{}/{}", id.domain, id.handle);
+  return std::to_string(id.domain) + "/" + std::to_string(id.handle);
 }
 
 std::string to_string(domain_errc code) {

@@ -50,6 +50,14 @@ enum class domain_errc : std::uint8_t {
 /// Returns the enumerator's name, for logs and CAF's error output.
 std::string to_string(domain_errc code);
 
+/// Who asks for control.
+enum class control_caller : std::uint8_t {
+  /// Whoever may open the control socket.
+  operating,
+  /// A frontend at the administrator's locality.
+  ring,
+};
+
 /// One command, copied out of guest memory before anyone looked at it, with a
 /// locality that the policy allows.
 struct command {
@@ -182,6 +190,7 @@ struct domain_report {
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::actor_stats)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::commit_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::control_caller)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::device_nodes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::directory_listing)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::domain_report)

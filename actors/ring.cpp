@@ -129,9 +129,9 @@ void administrate(self_type self, byte_view packet) {
     return;
   }
   state.admin_text = request->text;
-  log().info("frontend {}: control request {}", to_string(state.parts.id),
-             state.admin_text);
-  self->request(state.control, caf::infinite, control_atom_v, state.admin_text)
+  self
+    ->request(state.control, caf::infinite, control_atom_v,
+              control_caller::ring, state.admin_text)
     .then(
       [self, offset](std::string& reply) {
         self->state.admin_reply = std::move(reply);

@@ -11,6 +11,9 @@ namespace vtpm::actors {
 struct stats_state {
   static inline const char* name = "stats";
 
+  /// Keeps CAF from passing the actor's own pointer to the first member.
+  stats_state() = default;
+
   tpm_actor tpm;
   persistence_actor persistence;
   /// Invalid until told.

@@ -7,7 +7,6 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
-#include "protocol/big_endian.hpp"
 #include "protocol/log.hpp"
 #include "protocol/ordinal.hpp"
 
@@ -17,12 +16,13 @@ namespace {
 
 using self_type = self_pointer<tpm_state, tpm_actor>;
 
-const protocol::ordinal_attributes& attributes(const tpm_state& state,
-                                               const command& request) {
-  // The ring has checked the header.
-  const auto ordinal
-    = protocol::load_be<std::uint32_t>(request.octets.data() + 6);
-  return protocol::attributes_of(state.engine->version(), ordinal);
+/// How long the worker gets to begin with a command before the wish to cancel
+/// it is repeated.
+constexpr auto cancel_interval = std::chrono::milliseconds{10};
+
+protocol::ordinal_attributes attributes(const tpm_state& state,
+                                        const command& request) {
+  return protocol::attributes_of(state.engine->version(), request.octets);
 }
 
 /// Stamps what the engine did.
@@ -151,13 +151,24 @@ void take_back(self_type self) {
   finish_drain(self);
 }
 
-void cancel(tpm_state& state, const frontend_id& source) {
+/// Asks the engine to end the job `number`, until it has ended: the worker may
+/// not have begun with it yet, and then there is nothing to cancel.
+void cancel_running(self_type self, std::uint64_t number) {
+  auto& state = self->state;
+  if (!state.lent || state.report.offloaded != number)
+    return;
+  state.engine->cancel();
+  self->delayed_send(self, cancel_interval, cancel_atom_v, number);
+}
+
+void cancel(self_type self, const frontend_id& source) {
+  auto& state = self->state;
   auto is_its = [&](const std::variant<waiting_command, waiting_reset>& entry) {
     auto* waiting = std::get_if<waiting_command>(&entry);
     return waiting != nullptr && waiting->request.source == source;
   };
   if (state.lent && is_its(state.lent->what)) {
-    state.engine->cancel();
+    cancel_running(self, state.report.offloaded);
     return;
   }
   auto entry = std::find_if(state.queue.begin(), state.queue.end(), is_its);
@@ -230,7 +241,7 @@ caf::result<done_atom> drain(self_type self) {
   auto promise = state.drained;
   refuse_all(state, domain_errc::draining);
   if (state.lent && std::holds_alternative<waiting_command>(state.lent->what))
-    state.engine->cancel();
+    cancel_running(self, state.report.offloaded);
   finish_drain(self);
   return promise;
 }
@@ -265,9 +276,8 @@ tpm_actor::behavior_type tpm_executor(self_type self, tpm_parts parts,
       });
   return {
     [self](execute_atom, command& request) { return execute(self, request); },
-    [self](cancel_atom, const frontend_id& source) {
-      cancel(self->state, source);
-    },
+    [self](cancel_atom, const frontend_id& source) { cancel(self, source); },
+    [self](cancel_atom, std::uint64_t number) { cancel_running(self, number); },
     [self](reset_atom, tpm::startup how) { return reset(self, how); },
     [self](drain_atom) { return drain(self); },
     [self](finished_atom) { take_back(self); },
