@@ -205,7 +205,7 @@ TEST_SUITE("tpm/slot_format") {
 
   TEST_CASE("implausible frames are damage whatever their CRC says") {
     // Offset and value of one octet in every sector's frame.
-    for (const auto& [offset, value] : {
+    for (const auto& change : {
            std::pair{5u, 2u},  // a third slot
            std::pair{6u, 0u},  // no TPM version
            std::pair{6u, 3u},  // TPM 3.0
@@ -215,6 +215,8 @@ TEST_SUITE("tpm/slot_format") {
            std::pair{12u, 3u}, // a peer longer than a slot
            std::pair{47u, 7u}, // its own parent
          }) {
+      const auto offset = change.first;
+      const auto value = change.second;
       CAPTURE(offset);
       CAPTURE(value);
       example e;
