@@ -19,19 +19,23 @@ public:
 
   /// Submits one request and waits for its response. Reconnects, with the same
   /// page, when vtpmd was restarted meanwhile, and goes on waiting.
+  /// `errc::cancelled` when the backend gives the request back unanswered.
   /// @param limit How long to wait; on expiry the request is cancelled and
   ///              `errc::timed_out` returned.
   virtual result<byte_vector> transact(std::uint8_t locality, byte_view request,
                                        std::chrono::milliseconds limit)
     = 0;
 
-  /// Puts one request into the page and rings the doorbell.
+  /// Puts one request into the page and rings the doorbell. `errc::protocol`
+  /// when one is under way or it does not fit; `errc::gone` when nobody hears
+  /// the doorbell, the request then waits in the page.
   virtual result<unit> submit(std::uint8_t locality, byte_view request) = 0;
 
   /// Writes CANCEL and rings the doorbell.
   virtual void cancel() noexcept = 0;
 
-  /// Becomes readable when the backend rings.
+  /// Becomes readable when the backend rings or is gone. Another one after
+  /// `transact` has reconnected.
   virtual int descriptor() const noexcept = 0;
 
   /// What became of the submitted request.
@@ -42,6 +46,8 @@ public:
   };
 
   /// Clears the doorbell and returns the completion if there is one.
+  /// `errc::gone` when there is none and nobody is left to make one: `transact`
+  /// reconnects.
   virtual result<std::optional<completion>> poll() = 0;
 };
 

@@ -92,8 +92,8 @@ loopback_frontend::~loopback_frontend() {
   // connection says the same.
   if (connection_ && connection_->write_state(xenbus_state::closing)
       && connection_->write_state(xenbus_state::closed))
-    (void) connection_->await({xenbus_state::closed, xenbus_state::init_wait},
-                              farewell);
+    (void)connection_->await({xenbus_state::closed, xenbus_state::init_wait},
+                             farewell);
 }
 
 // -- connecting ---------------------------------------------------------------

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "protocol/log.hpp"
 #include "xenio/device_nodes.hpp"
 #include "xenio/loopback/channels.hpp"
 #include "xenio/loopback/message_socket.hpp"
@@ -110,6 +111,13 @@ private:
   const std::string backend_prefix_;
 };
 
+std::string lower_case(std::string text) {
+  for (auto& c : text)
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 descriptor open_reserve() {
   return descriptor{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 }
@@ -128,6 +136,9 @@ hub_impl::hub_impl(event_loop& loop, descriptor listener,
     backend_prefix_("/local/domain/0/" + std::string{backend_root}) {
   if (rules_.empty())
     rules_.push_back({::geteuid(), {}, {}, {}});
+  for (auto& rule : rules_)
+    if (rule.uuid)
+      rule.uuid = lower_case(*std::move(rule.uuid));
   ::lstat(socket_path_.c_str(), &socket_file_);
   loop_.watch(listener_.get(), [this] { on_connect(); });
   tree_.watch(backend_prefix_,
@@ -194,6 +205,9 @@ void hub_impl::on_message(connection_id id) {
       ? handle(id, peer->second, **std::move(got))
       : verdict{{wire::refusal_code::malformed, got.error().detail}};
     if (reason) {
+      // No higher: any process that may connect can repeat it.
+      log().debug("loopback: user {} refused: {}", peer->second.user,
+                  reason->reason);
       // Best effort: whoever does not read it loses only the explanation.
       (void)send_packet(peer->second.socket.get(),
                         wire::encode(*std::move(reason)));

@@ -17,7 +17,8 @@
 
 namespace vtpm::xenio::loopback {
 
-/// Lets processes of a user claim frontends. An empty field is any.
+/// Lets processes of a user claim frontends. An empty field is any; a uuid is
+/// 36 characters in either case.
 struct claim_rule {
   uid_t uid;
   std::optional<domid> domain;
@@ -27,7 +28,8 @@ struct claim_rule {
 
 /// Bounds on what unknown processes may cost us.
 struct hub_limits {
-  /// Frontends connected or connecting at once.
+  /// Frontends connected or connecting at once. Each takes two descriptors, its
+  /// connection and its doorbell; see RLIMIT_NOFILE (getrlimit(2)).
   std::size_t frontends_max = 1024;
 };
 

@@ -178,12 +178,15 @@ TEST_SUITE("xenio/loopback/hub") {
   }
 
   TEST_CASE_FIXTURE(hub_fixture, "a holder that has just gone is no obstacle") {
-    {
-      auto first = claim(7);
-      REQUIRE(first.is_accepted());
-    }
-    // The hub has heard neither of the end of the first nor of the second.
-    CHECK(claim(7).is_accepted());
+    std::optional first{claim(7)};
+    REQUIRE(first->is_accepted());
+    auto second = open();
+    loop.settle();
+    // The hub sees the claim first and the end of the holder after it.
+    REQUIRE(second.send(wire::encode(wire::claim{1, 7, 0, default_uuid})));
+    first.reset();
+    CHECK(hear(second));
+    CHECK(second.is_accepted());
   }
 
   TEST_CASE_FIXTURE(hub_fixture, "a claim waits until the backend has let go") {
@@ -212,7 +215,7 @@ TEST_SUITE("xenio/loopback/hub") {
     const auto me = ::geteuid();
     start({{me, 7, {}, {}},
            {me, {}, 3, {}},
-           {me, {}, {}, uuid},
+           {me, {}, {}, "01234567-89AB-CDEF-0123-456789ABCDEF"},
            {me + 1, {}, {}, {}}});
     CHECK(claim(7, 0).is_accepted());
     CHECK(claim(7, 1).is_accepted());
