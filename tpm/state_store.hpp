@@ -99,7 +99,7 @@ public:
 };
 
 /// The size of one slot; the second starts where the first ends. 2.0 NV alone
-/// may reach 176832 octets (facts: libtpms NV_MEMORY_SIZE).
+/// may reach 176832 octets (NV_MEMORY_SIZE of libtpms 0.9).
 inline constexpr std::size_t slot_size = 256 * 1024;
 
 /// One slot write in the making: what to give to the `committer`, and the
@@ -126,10 +126,11 @@ public:
   /// An opened store and the newest state in it.
   struct opened;
 
-  /// Examines both slots and opens the live one, by the rule of authority
-  /// `local`: the highest intact generation is live if the other slot is older,
-  /// torn or empty; if the other is damaged and not provably older, refuses
-  /// unless `accept_older`.
+  /// Syncs the device, examines both slots and opens the live one, by the rule
+  /// of authority `local`: the highest intact generation is live if the other
+  /// slot is older, torn or empty; if the other is damaged and not provably
+  /// older (`errc::damage`), or shows that something older was put back
+  /// (`errc::rollback`), refuses unless `accept_older`.
   /// @param expected Refuses a state of the other version; nullopt takes any.
   static result<opened> open(slot_device& device, const local_key& key,
                              std::optional<tpm_version> expected,
