@@ -350,9 +350,12 @@ supervisor_state::~supervisor_state() {
   if (parts.store == nullptr)
     return;
   parts.store->unwatch(root_watch);
-  for (auto& [id, dev] : devices)
+  for (auto& [id, dev] : devices) {
     if (dev.frontend_watch)
       parts.store->unwatch(*dev.frontend_watch);
+    if (dev.ring)
+      caf::anon_send_exit(dev.ring, caf::exit_reason::user_shutdown);
+  }
 }
 
 supervisor_actor::behavior_type supervisor(self_type self,

@@ -53,7 +53,8 @@ struct supervisor_state {
   xenio::store::watch_id root_watch = 0;
   bool draining = false;
 
-  /// Ends the watches: their handlers send to an actor that is gone.
+  /// Ends the watches, whose handlers send to an actor that is gone, and the
+  /// rings, which nobody else knows.
   ~supervisor_state();
 };
 

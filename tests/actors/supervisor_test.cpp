@@ -1,0 +1,204 @@
+// Goal: frontends come, go, restart and misbehave as on Xen; none affects
+// another, and nothing of theirs stays behind.
+
+#include "actors/supervisor.hpp"
+
+#include "tests/actors/domain_fixture.hpp"
+#include "tests/printing.hpp"
+
+using namespace vtpm;
+using namespace vtpm::tests;
+using xenio::xenbus_state;
+
+namespace {
+
+using world = domain_fixture;
+
+void serve_one(world& domain, xenio::simulated::guest& guest) {
+  guest.submit(0, make_request(scripted::increment));
+  domain.run_to_end();
+  CHECK(guest.take_response());
+}
+
+} // namespace
+
+TEST_SUITE("actors/supervisor") {
+  TEST_CASE_FIXTURE(world,
+                    "frontends in state 3 and in state 4 are connected") {
+    for (auto state : {xenbus_state::initialised, xenbus_state::connected}) {
+      xenio::simulated::guest guest{xen, 5};
+      settle_all();
+      guest.publish(state);
+      settle_all();
+      CHECK(guest.backend_state() == xenbus_state::connected);
+      serve_one(*this, guest);
+      guest.die();
+      settle_all();
+    }
+  }
+
+  TEST_CASE_FIXTURE(world, "a request in the page at connect is served") {
+    xenio::simulated::guest guest{xen, 5};
+    guest.submit(0, make_request(scripted::increment));
+    guest.publish();
+    run_to_end();
+    CHECK(guest.take_response());
+  }
+
+  TEST_CASE_FIXTURE(world, "close and reopen, with another page") {
+    auto guest = connect(1);
+    serve_one(*this, *guest);
+    guest->close();
+    settle_all();
+    CHECK(guest->backend_state() == xenbus_state::init_wait);
+    CHECK(xen.mappings() == 0);
+    CHECK(xen.bindings() == 0);
+    guest->renew_page();
+    guest->publish();
+    settle_all();
+    serve_one(*this, *guest);
+  }
+
+  TEST_CASE_FIXTURE(world, "a frontend that restarts without closing") {
+    auto guest = connect(1);
+    serve_one(*this, *guest);
+    guest->renew_page();
+    guest->publish();
+    settle_all();
+    CHECK(xen.mappings() == 1);
+    CHECK(xen.bindings() == 1);
+    serve_one(*this, *guest);
+  }
+
+  TEST_CASE_FIXTURE(world, "a destroyed domain leaves nothing behind") {
+    auto guest = connect(1);
+    auto other = connect(2);
+    guest->submit(0, make_request(scripted::increment));
+    guest->die();
+    run_to_end();
+    CHECK(xen.mappings() == 1);
+    CHECK(xen.bindings() == 1);
+    CHECK(ask<std::vector<actors::frontend_report>>(supervisor,
+                                                    actors::report_atom_v)
+            .size()
+          == 1);
+    serve_one(*this, *other);
+  }
+
+  TEST_CASE_FIXTURE(world, "a domain that dies while its command runs") {
+    auto guest = connect(1);
+    guest->submit(0, make_request(scripted::increment));
+    settle_all();
+    CHECK(committer->busy());
+    guest->die();
+    settle_all();
+    CHECK(xen.mappings() == 0);
+    run_to_end();
+    CHECK(stored_counter() == 1);
+  }
+
+  TEST_CASE_FIXTURE(world, "the toolstack removes a device") {
+    auto guest = connect(1);
+    const auto path = std::string{"backend/vtpm/1/0"};
+    xen.store().write(path + "/online", "0", {});
+    xen.store().write(path + "/state", "5", {});
+    settle_all();
+    CHECK(guest->backend_state() == xenbus_state::closed);
+    CHECK(xen.mappings() == 0);
+    xen.store().remove(path, {});
+    settle_all();
+    CHECK(stats_names().count("ring 1/0") == 0);
+  }
+
+  TEST_CASE_FIXTURE(world,
+                    "a page that cannot be mapped refuses its frontend") {
+    auto good = connect(2);
+    xenio::simulated::guest guest{xen, 1};
+    xen.inject.failing_maps = 1;
+    guest.publish();
+    settle_all();
+    CHECK(guest.backend_state() == xenbus_state::closed);
+    // The next offer is tried.
+    guest.publish();
+    settle_all();
+    CHECK(guest.backend_state() == xenbus_state::connected);
+    serve_one(*this, guest);
+    serve_one(*this, *good);
+  }
+
+  TEST_CASE_FIXTURE(world, "a channel that cannot be bound lets the page go") {
+    xenio::simulated::guest guest{xen, 1};
+    xen.inject.failing_binds = 1;
+    guest.publish();
+    settle_all();
+    CHECK(guest.backend_state() == xenbus_state::closed);
+    CHECK(xen.mappings() == 0);
+    guest.close();
+    settle_all();
+    CHECK(guest.backend_state() == xenbus_state::init_wait);
+  }
+
+  TEST_CASE_FIXTURE(world, "garbage in a frontend's keys refuses it, once") {
+    auto good = connect(2);
+    const auto path = std::string{"/local/domain/1/device/vtpm/0/"};
+    xenio::simulated::guest guest{xen, 1};
+    settle_all();
+    for (auto name : {"ring-ref", "event-channel", "feature-protocol-v2"})
+      for (auto text : {"", "garbage", "-1", "99999999999"}) {
+        CAPTURE(name);
+        CAPTURE(text);
+        xen.store().write(path + "feature-protocol-v2", "1", {});
+        xen.store().write(path + "ring-ref", "1", {});
+        xen.store().write(path + "event-channel", "1", {});
+        xen.store().write(path + name, text, {});
+        xen.store().write(path + "state", "3", {});
+        settle_all();
+        CHECK(guest.backend_state() == xenbus_state::closed);
+      }
+    serve_one(*this, *good);
+    guest.publish();
+    settle_all();
+    serve_one(*this, guest);
+  }
+
+  TEST_CASE_FIXTURE(world, "nodes that are no devices are passed over") {
+    for (auto path : {"backend/vtpm/x/0/state", "backend/vtpm/1/y/state",
+                      "backend/vtpm/99999/0/state", "backend/vtpm/-1/0/state"})
+      xen.store().write(path, "1", {});
+    settle_all();
+    auto good = connect(2);
+    serve_one(*this, *good);
+  }
+
+  TEST_CASE_FIXTURE(world, "lost events delay only their own guest") {
+    auto deaf = connect(1);
+    auto good = connect(2);
+    xen.inject.events_to_backend
+      = [](xenio::domid domain) { return domain == 1 ? 0u : 1u; };
+    deaf->submit(0, make_request(scripted::increment));
+    serve_one(*this, *good);
+    CHECK_FALSE(deaf->take_response());
+    xen.inject.events_to_backend = {};
+    deaf->ring();
+    run_to_end();
+    CHECK(deaf->take_response());
+  }
+
+  TEST_CASE_FIXTURE(world, "three and more devices of several domains") {
+    std::vector<std::unique_ptr<xenio::simulated::guest>> guests;
+    for (xenio::domid domain = 1; domain <= 4; ++domain)
+      for (std::uint32_t handle : {0u, 1u, 7u})
+        guests.push_back(connect(domain, handle));
+    for (auto& guest : guests)
+      serve_one(*this, *guest);
+    CHECK(xen.mappings() == 12);
+    CHECK(script->counter == 12);
+  }
+
+  TEST_CASE_FIXTURE(world, "every actor is in the report") {
+    auto guest = connect(1);
+    serve_one(*this, *guest);
+    const auto names = stats_names();
+    CHECK(names.count("ring 1/0") == 1);
+  }
+}
