@@ -83,6 +83,25 @@ std::string losetup(const std::string& arguments) {
   return text;
 }
 
+/// A loop device over a file, detached with its owner; without a path where
+/// there are none to be had.
+struct loop_device {
+  explicit loop_device(const std::string& image)
+    : path(losetup("--find --show " + image)) {
+    // nop
+  }
+
+  loop_device(const loop_device&) = delete;
+  loop_device& operator=(const loop_device&) = delete;
+
+  ~loop_device() {
+    if (!path.empty())
+      losetup("--detach " + path);
+  }
+
+  const std::string path;
+};
+
 } // namespace
 
 TEST_SUITE("tpm/block_file") {
@@ -224,29 +243,22 @@ TEST_SUITE("tpm/block_file") {
   TEST_CASE("states survive on a block device, with one opener") {
     const scratch_directory dir;
     write_file(dir / "image", 4 * slot_size);
-    const auto device = losetup("--find --show " + (dir / "image"));
-    if (device.empty()) {
+    write_file(dir / "small", slot_size);
+    const loop_device device{dir / "image"};
+    const loop_device small{dir / "small"};
+    if (device.path.empty() || small.path.empty()) {
       MESSAGE("skipped: no loop devices here");
       return;
     }
-    check_round_trip(device, committer_kind::automatic);
-    {
-      auto file = block_file::open(device);
-      REQUIRE(file);
-      check_refused(device, errc::locked);
-      CHECK((*file)->alignment() >= sector_size);
-      // Creating on a device is for the store to refuse.
-      auto store
-        = state_store::create(**file, key_of(1), tpm_version::v1_2, {});
-      REQUIRE_FALSE(store);
-      CHECK(store.error().code == errc::exists);
-    }
-    losetup("--detach " + device);
-    write_file(dir / "small", slot_size);
-    const auto small = losetup("--find --show " + (dir / "small"));
-    if (!small.empty()) {
-      check_refused(small, errc::unusable);
-      losetup("--detach " + small);
-    }
+    check_refused(small.path, errc::unusable);
+    check_round_trip(device.path, committer_kind::automatic);
+    auto file = block_file::open(device.path);
+    REQUIRE(file);
+    check_refused(device.path, errc::locked);
+    CHECK((*file)->alignment() >= sector_size);
+    // Creating on a device is for the store to refuse.
+    auto store = state_store::create(**file, key_of(1), tpm_version::v1_2, {});
+    REQUIRE_FALSE(store);
+    CHECK(store.error().code == errc::exists);
   }
 }
