@@ -25,7 +25,7 @@ constexpr permission permissions[] = {
   {"actors", "^(actors|deploy)/"},
   {"deploy", "^deploy/"},
   {"spdlog", "^protocol/log\\."},
-  {"openssl", "^tpm/crypto/"},
+  {"openssl", "^(tpm/crypto|deploy)/"},
   {"libtpms", "^tpm/libtpms_[^/]*$"},
   {"liburing", "^tpm/[^/]*uring[^/]*$"},
   {"xen", "^xenio/xen/"},
@@ -176,6 +176,9 @@ faults check_functions(std::string_view text) {
     // Deeper, there are only the insides of functions, and of classes inside
     // classes.
     if (column > 2 || opens_no_function(head))
+      continue;
+    // A braced initializer ends where its statement does.
+    if (head.find(')') == head.npos || head.find('=') < head.find('('))
       continue;
     const auto last = closing_line(lines, i + 1, column);
     if (!last)
