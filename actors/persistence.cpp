@@ -103,15 +103,13 @@ void acknowledge(self_type self) {
 void replace_record(self_type self) {
   auto& state = self->state;
   state.phase = commit_phase::replacing;
+  auto unanswered = [self](const caf::error& reason) {
+    self->state.unresolved = true;
+    auto why = "the key authority did not answer: " + caf::to_string(reason);
+    retry(self, {tpm::errc::io, std::move(why)});
+  };
   self->request(state.authority, caf::infinite, replace_atom_v, state.record)
-    .then([self](done_atom) { acknowledge(self); },
-          [self](const caf::error& reason) {
-            self->state.unresolved = true;
-            retry(
-              self,
-              {tpm::errc::io,
-               "the key authority did not answer: " + caf::to_string(reason)});
-          });
+    .then([self](done_atom) { acknowledge(self); }, std::move(unanswered));
 }
 
 void write_ended(self_type self) {
