@@ -43,9 +43,8 @@ result<child_process> child_process::start(
   const std::vector<std::string>& arguments, const std::string& log_path,
   std::optional<unsigned> cpu) {
   constexpr auto owner_only = 0600;
-  const auto log = ::open(log_path.c_str(),
-                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-                          owner_only);
+  const auto log = ::open(
+    log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, owner_only);
   if (log < 0)
     return problem{"cannot write " + log_path + ": " + std::strerror(errno)};
   std::vector<char*> texts;
@@ -96,8 +95,8 @@ result<unit> pin_to(unsigned cpu) {
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
   if (::sched_setaffinity(0, sizeof(set), &set) != 0)
-    return problem{"cannot use CPU " + std::to_string(cpu) + " alone: "
-                   + std::strerror(errno)};
+    return problem{"cannot use CPU " + std::to_string(cpu)
+                   + " alone: " + std::strerror(errno)};
   return unit{};
 }
 

@@ -1,7 +1,8 @@
 #include "deploy/bench/packet.hpp"
 
 #include <array>
-#include <cstdio>
+#include <charconv>
+#include <string>
 
 #include "protocol/tpm_header.hpp"
 
@@ -13,9 +14,10 @@ constexpr auto header_size = protocol::tpm_header::encoded_size;
 constexpr std::size_t size_offset = sizeof(std::uint16_t);
 
 std::string hex(std::uint32_t code) {
-  std::array<char, 16> text;
-  std::snprintf(text.data(), text.size(), "0x%X", code);
-  return text.data();
+  std::array<char, 2 * sizeof(code)> digits;
+  constexpr auto base = 16;
+  const auto end = std::to_chars(digits.begin(), digits.end(), code, base);
+  return "0x" + std::string{digits.data(), end.ptr};
 }
 
 } // namespace

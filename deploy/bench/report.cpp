@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include <nlohmann/json.hpp>
 
@@ -37,9 +39,10 @@ std::optional<spread> relation(const std::vector<double>& ours,
 std::string figure(double value) {
   const auto size = std::fabs(value);
   const auto digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  std::array<char, 32> text;
-  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-  return text.data();
+  std::array<char, 48> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value,
+                                 std::chars_format::fixed, digits);
+  return {text.data(), end.ptr};
 }
 
 std::string figure(const std::optional<double>& value) {
@@ -54,14 +57,10 @@ std::string figure(const std::optional<spread>& value) {
 }
 
 line line_of(const row& entry) {
-  return {entry.suite,
-          entry.name,
-          entry.unit,
-          figure(entry.ours),
-          figure(entry.peer),
-          figure(entry.limit),
-          figure(entry.ratio),
-          figure(entry.of_limit)};
+  return {entry.suite,         entry.name,
+          entry.unit,          figure(entry.ours),
+          figure(entry.peer),  figure(entry.limit),
+          figure(entry.ratio), figure(entry.of_limit)};
 }
 
 nlohmann::json json_of(const std::optional<double>& value) {
@@ -85,15 +84,15 @@ row summarize(const measured& figures) {
 nlohmann::json report_json(const std::vector<row>& rows) {
   auto list = nlohmann::json::array();
   for (const auto& entry : rows) {
-    const auto ratio
-      = entry.ratio ? std::optional{entry.ratio->median} : std::nullopt;
+    const auto ratio = entry.ratio ? nlohmann::json(entry.ratio->median)
+                                   : nlohmann::json(nullptr);
     list.push_back({{"suite", entry.suite},
                     {"case", entry.name},
                     {"unit", entry.unit},
                     {"ours", entry.ours},
                     {"peer", json_of(entry.peer)},
                     {"limit", json_of(entry.limit)},
-                    {"ratio", json_of(ratio)}});
+                    {"ratio", ratio}});
   }
   return list;
 }

@@ -212,9 +212,9 @@ result<unit> take_ownership(const transactor& run) {
   out.put(pid_owner);
   out.put(encrypted_size).put(*secret).put(encrypted_size).put(*secret);
   put_key_template(out, storage);
-  auto done = run_or_fail(
-    run, owner->authorize(std::move(out), ord_take_ownership, 0),
-    "TPM_TakeOwnership");
+  auto done
+    = run_or_fail(run, owner->authorize(std::move(out), ord_take_ownership, 0),
+                  "TPM_TakeOwnership");
   if (!done)
     return done.error();
   return unit{};

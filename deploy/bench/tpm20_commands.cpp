@@ -49,7 +49,7 @@ constexpr std::uint16_t st_hashcheck = 0x8024;
 
 /// TPMA_OBJECT (Part 2, 8.3).
 constexpr std::uint32_t object_common
-  = 1u << 1 /* fixedTPM */ | 1u << 4 /* fixedParent */
+  = 1u << 1 /* fixedTPM */ | 1u << 4            /* fixedParent */
   | 1u << 5 /* sensitiveDataOrigin */ | 1u << 6 /* userWithAuth */
   | 1u << 10 /* noDA */;
 constexpr std::uint32_t object_restricted = 1u << 16;
@@ -185,7 +185,11 @@ byte_vector sign(handle key) {
   put_authorization(out.put(key));
   out.put_sized(byte_vector(sha256_size));
   // The key's own scheme; no ticket: the key is not restricted.
-  return out.put(alg_null).put(st_hashcheck).put(rh_null).put_sized({}).finish();
+  return out.put(alg_null)
+    .put(st_hashcheck)
+    .put(rh_null)
+    .put_sized({})
+    .finish();
 }
 
 byte_vector quote(handle key) {
