@@ -54,8 +54,7 @@ def under_load(lab):
     threads = []
     for i in range(CLIENTS):
         guest = daemon.ring(1 + i)
-        attributes = (tpm20.NV_AUTHWRITE | tpm20.NV_AUTHREAD
-                      | tpm20.NV_COUNTER | tpm20.NV_NO_DA)
+        attributes = tpm20.NV_BY_PASSWORD | tpm20.NV_COUNTER
         require(tpm20.result(guest.transact(tpm20.nv_define(
             0x1500030 + i, attributes, 8))) == 0, f"counter {i} is defined")
         guest.transact(tpm20.nv_increment(0x1500030 + i))

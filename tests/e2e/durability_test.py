@@ -37,7 +37,7 @@ def nv_writes_on_tpm20(lab):
     guest = daemon.ring()
     index = 0x1500020
     response = guest.transact(tpm20.nv_define(
-        index, tpm20.NV_AUTHWRITE | tpm20.NV_AUTHREAD, 8))
+        index, tpm20.NV_BY_PASSWORD, 8))
     require(tpm20.result(response) == 0, "an NV index is defined")
     kill_and_compare(daemon, guest, lambda data: tpm20.nv_write(index, data),
                      lambda: tpm20.nv_read(index, 8), tpm20.nv_data)

@@ -254,14 +254,13 @@ class Lab:
         self.processes.append(process)
         return process
 
-    def run(self, *arguments, limit=STEP_S, environment=None, data=None,
-            text=True):
+    def run(self, *arguments, environment=None):
         """Runs a program to its end."""
         return subprocess.run(
-            [str(a) for a in arguments], input=data, capture_output=True,
-            text=text, timeout=limit, cwd=self.path,
-            stdin=None if data is not None else subprocess.DEVNULL,
-            env={**os.environ, **(environment or {})}, check=False)
+            [str(a) for a in arguments], stdin=subprocess.DEVNULL,
+            capture_output=True, encoding="utf-8", errors="replace",
+            timeout=STEP_S, cwd=self.path, check=False,
+            env={**os.environ, **(environment or {})})
 
     def vtpmd(self, tpm="2.0", name="vtpmd", options=()):
         """Makes a new TPM and serves it."""

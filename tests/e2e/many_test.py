@@ -61,12 +61,12 @@ def nv_writes_share_commits(lab):
     guests = [daemon.ring(1 + i) for i in range(16)]
     for i, guest in enumerate(guests):
         response = guest.transact(tpm20.nv_define(
-            0x1500100 + i, tpm20.NV_AUTHWRITE | tpm20.NV_AUTHREAD, 8))
+            0x1500100 + i, tpm20.NV_BY_PASSWORD, 8))
         harness.require(tpm20.result(response) == 0, "an NV index is defined")
     before = daemon.stats()["commits"]
-    for _ in range(20):
+    for turn in range(20):
         for i, guest in enumerate(guests):
-            guest.submit(0, tpm20.nv_write(0x1500100 + i, b"8 octets"))
+            guest.submit(0, tpm20.nv_write(0x1500100 + i, b"turn %03d" % turn))
         for guest in guests:
             guest.wait()
     after = daemon.stats()["commits"]

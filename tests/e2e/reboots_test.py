@@ -15,7 +15,8 @@ REBOOTS = 10
 
 
 def attempt(guest, password):
-    return tpm20.result(guest.transact(tpm20.nv_read(INDEX, 4, password)))
+    return tpm20.result(tpm20.persistent(
+        guest.transact, tpm20.nv_read(INDEX, 4, password)))
 
 
 def failures_counted(guest):
@@ -29,7 +30,7 @@ def reboot_often(lab, reboot):
     attributes = tpm20.NV_AUTHWRITE | tpm20.NV_AUTHREAD
     response = guest.transact(tpm20.nv_define(INDEX, attributes, 4, b"right"))
     equal(tpm20.result(response), 0, "an object that is protected is made")
-    guest.transact(tpm20.nv_write(INDEX, b"kept", b"right"))
+    tpm20.persistent(guest.transact, tpm20.nv_write(INDEX, b"kept", b"right"))
     equal(attempt(guest, b"wrong"), tpm20.RC_AUTH_FAIL_1,
           "a wrong password is refused")
     equal(failures_counted(guest), 1, "and counted")

@@ -5,6 +5,8 @@ import os
 import pty
 import select
 import shutil
+import signal
+import termios
 import time
 
 import harness
@@ -83,17 +85,19 @@ class Stack:
         shown, answers = "", list(answers)
         deadline = time.monotonic() + harness.STEP_S
         while time.monotonic() < deadline:
-            if not select.select([terminal], [], [], 1)[0]:
+            # What is typed before the tool has turned echoing off is lost.
+            hidden = not termios.tcgetattr(terminal)[3] & termios.ECHO
+            if answers and hidden and shown.endswith(": "):
+                os.write(terminal, answers.pop(0).encode() + b"\n")
+                shown += "\n"
+            if not select.select([terminal], [], [], 0.02)[0]:
                 continue
             try:
                 shown += os.read(terminal, 4096).decode(errors="replace")
             except OSError:
                 break
-            if answers and shown.rstrip().endswith(":"):
-                os.write(terminal, answers.pop(0).encode() + b"\n")
-                shown += "\n"
         else:
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
         os.close(terminal)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
 
@@ -120,10 +124,10 @@ def ownership(lab):
                   what="a TPM that has an owner gets no other")
     stack.works("getpubek", "-z", what="tpm_getpubek works for the owner")
     status = stack.works("setenable", "-s", "-z")
-    check("Disabled status: FALSE" in status, "the TPM is enabled", status)
+    check("status: false" in status, "the TPM is enabled", status)
     stack.works("setenable", "-d", "-z", what="tpm_setenable disables it")
-    status = stack.works("setenable", "-s", "-z")
-    check("Disabled status: TRUE" in status, "which shows", status)
+    stack.refused("setenable", "-s", "-z",
+                  what="a disabled TPM does not even tell its status")
     stack.works("setenable", "-e", "-z", what="tpm_setenable enables it again")
 
 
@@ -192,7 +196,7 @@ def sealing(lab):
     for pcrs, name in (([], "sealed"), (["-p", "16"], "sealed-16")):
         sealed, out = lab.path / name, lab.path / f"{name}.out"
         stack.works("sealdata", "-z", *pcrs, "-i", clear, "-o", sealed,
-                    what=f"tpm_sealdata {' '.join(pcrs)} works")
+                    what=' '.join(["tpm_sealdata works", *pcrs]))
         stack.works("unsealdata", "-z", "-i", sealed, "-o", out)
         equal(out.read_text(), clear.read_text(),
               "tpm_unsealdata returns the secret")

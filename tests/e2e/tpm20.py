@@ -13,6 +13,7 @@ RC_FAILURE = 0x101
 RC_LOCALITY = 0x907
 RC_CANCELED = 0x909
 RC_BAD_TAG = 0x1E
+RC_RETRY = 0x922
 
 RH_OWNER = 0x40000001
 RS_PW = 0x40000009
@@ -25,6 +26,8 @@ NV_COUNTER = 1 << 4
 NV_OWNERREAD = 1 << 17
 NV_AUTHREAD = 1 << 18
 NV_NO_DA = 1 << 25
+# What whoever knows the password may use, which no wrong one locks.
+NV_BY_PASSWORD = NV_AUTHWRITE | NV_AUTHREAD | NV_NO_DA
 
 # TPM_PT_LOCKOUT_COUNTER (Part 2, 6.13).
 PT_LOCKOUT_COUNTER = 0x20E
@@ -50,6 +53,16 @@ def command(code, handles=(), passwords=(), parameters=b""):
 def result(response):
     """Returns the response code."""
     return struct.unpack_from(">I", response, 6)[0]
+
+
+def persistent(transact, packet):
+    """Submits a command again until the TPM does not answer TPM_RC_RETRY,
+    which it does to the first use of what its dictionary-attack protection
+    covers: it notes that use in NV memory before it looks at the password."""
+    while True:
+        response = transact(packet)
+        if result(response) != RC_RETRY:
+            return response
 
 
 def get_random(size=16):
@@ -121,8 +134,8 @@ NO_OUTSIDE_INFO_NOR_PCRS = struct.pack(">HI", 0, 0)
 
 
 def create_primary_ecc():
-    """A storage key on P-256: made in a moment."""
-    public = struct.pack(">HHIH", 0x0023, ALG_SHA256, 0x00030072, 0)
+    """A storage key on P-256 that no wrong password locks: made at once."""
+    public = struct.pack(">HHIH", 0x0023, ALG_SHA256, 0x00030472, 0)
     public += struct.pack(">HHHHHHHH", 6, 128, 0x43, 0x10, 3, 0x10, 0, 0)
     return command(0x131, [RH_OWNER], [b""], NO_SENSITIVE + sized(public)
                    + NO_OUTSIDE_INFO_NOR_PCRS)
