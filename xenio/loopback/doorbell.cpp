@@ -53,26 +53,16 @@ bool ring(int socket) noexcept {
     || errno == EAGAIN || errno == EINTR || errno == ENOBUFS;
 }
 
-rings drain(int socket) noexcept {
-  // One call for all: the usual single ring would otherwise need a second one
-  // to find out that it was the only one.
-  std::array<std::uint8_t, 1> octet;
-  iovec part = {octet.data(), octet.size()};
-  std::array<mmsghdr, rings_max> headers = {};
-  for (auto& header : headers) {
-    header.msg_hdr.msg_iov = &part;
-    header.msg_hdr.msg_iovlen = 1;
-  }
-  const auto count
-    = ::recvmmsg(socket, headers.data(), rings_max, MSG_DONTWAIT, nullptr);
-  if (count < 0)
-    return {0, errno != EAGAIN && errno != EINTR};
+rings drain(int socket, unsigned most) noexcept {
   rings found;
-  for (auto i = 0; i < count && !found.closed; ++i) {
-    if (headers[static_cast<std::size_t>(i)].msg_len == 0)
-      found.closed = true;
-    else
-      ++found.count;
+  while (found.count < most) {
+    std::uint8_t octet;
+    const auto size = ::recv(socket, &octet, sizeof(octet), MSG_DONTWAIT);
+    if (size <= 0) {
+      found.closed = size == 0 || (errno != EAGAIN && errno != EINTR);
+      break;
+    }
+    ++found.count;
   }
   return found;
 }

@@ -30,7 +30,7 @@ bool ring(int socket) noexcept;
 
 /// What was found in a doorbell.
 struct rings {
-  /// Rings taken out; at most `rings_max`.
+  /// Rings taken out.
   unsigned count = 0;
   /// The other end is closed, or the socket is none that rings can come from.
   bool closed = false;
@@ -40,7 +40,8 @@ struct rings {
 /// nobody else waiting.
 inline constexpr unsigned rings_max = 16;
 
-/// Takes rings out without waiting.
-rings drain(int socket) noexcept;
+/// Takes up to `most` rings out without waiting. Stops early only when it has
+/// asked in vain, which costs a call: ask for one where one is likely.
+rings drain(int socket, unsigned most = rings_max) noexcept;
 
 } // namespace vtpm::xenio::loopback

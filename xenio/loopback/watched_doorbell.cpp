@@ -8,6 +8,14 @@
 
 namespace vtpm::xenio::loopback {
 
+namespace {
+
+/// Usually there is one ring, and asking for more costs a call each time; so
+/// that is done now and then, and while it finds more.
+constexpr unsigned looks_per_probe = 8;
+
+} // namespace
+
 std::shared_ptr<watched_doorbell> watched_doorbell::make(event_loop& loop,
                                                          descriptor socket) {
   const auto fd = socket.get();
@@ -40,7 +48,9 @@ void watched_doorbell::notify() noexcept {
 }
 
 void watched_doorbell::on_readable() {
-  const auto found = drain(socket_.get());
+  const auto is_probe = is_crowded_ || ++looks_ % looks_per_probe == 0;
+  const auto found = drain(socket_.get(), is_probe ? rings_max : 1);
+  is_crowded_ = found.count > 1;
   if (found.closed) {
     // It would be readable for ever. The peer can say "closed" and go on, so
     // make it true, and then take out what came before that.

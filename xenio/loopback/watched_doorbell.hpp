@@ -47,6 +47,9 @@ private:
   event_loop& loop_;
   descriptor socket_;
   bool is_watched_ = true;
+  /// Looks so far, and whether the last one found a crowd of rings.
+  unsigned looks_ = 0;
+  bool is_crowded_ = false;
   /// Shared, because a callback may unbind itself.
   std::shared_ptr<const std::function<void()>> on_event_;
 };
