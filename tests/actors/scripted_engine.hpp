@@ -112,7 +112,7 @@ public:
 
   tpm::snapshot_ptr current() const override {
     auto state = std::make_shared<tpm::snapshot>();
-    state->permanent.resize(8);
+    state->permanent = tpm::secret_bytes(8);
     protocol::store_be(state->permanent.data(), script_->counter);
     return state;
   }
