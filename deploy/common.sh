@@ -7,13 +7,11 @@ say() {
   printf '\n==> %s\n' "$*"
 }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then
-    "$@"
-  else
-    sudo -- "$@"
-  fi
-}
+# Goes before a command that only root may run.
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  as_root=(sudo --)
+fi
 
 # Installs those packages of deploy/packages' groups that are missing.
 install_packages() {
@@ -27,8 +25,8 @@ install_packages() {
   done
   if [ ${#missing[@]} -gt 0 ]; then
     say "installing ${missing[*]}"
-    as_root apt-get update -q
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
       --no-install-recommends "${missing[@]}"
   fi
 }

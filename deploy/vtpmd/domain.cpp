@@ -283,9 +283,10 @@ void domain::impl::serve(const options& given) {
 /// for ever. Better to end at once and be started again from what is stored.
 void domain::impl::guard() {
   guardian = system.spawn([this](caf::event_based_actor* self) {
-    for (auto address : {executor.address(), gate.address(), store.address(),
-                         authority.address(), frontends.address(),
-                         counters.address(), operations.address()})
+    for (const auto& address :
+         {executor.address(), gate.address(), store.address(),
+          authority.address(), frontends.address(), counters.address(),
+          operations.address()})
       self->monitor(address);
     self->set_down_handler([](const caf::down_msg& down) {
       log().critical("an actor has failed, which is a bug: {}",
