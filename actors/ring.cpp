@@ -44,9 +44,16 @@ void log_command(const ring_state& state, std::uint32_t result,
     current.locality, result, static_cast<double>(nanoseconds) / 1000);
 }
 
+/// Tells the poller whether a SUBMIT in the page is news.
+void set_busy(ring_state& state, bool value) {
+  if (state.parts.polled != nullptr)
+    state.parts.polled->set_busy(value);
+}
+
 /// Nothing is under way any more: a drain that waited for this ends.
 void settle(ring_state& state) {
   state.current.reset();
+  set_busy(state, false);
   if (state.draining && state.drained.pending())
     std::exchange(state.drained, {}).deliver(done_atom_v);
 }
@@ -187,6 +194,7 @@ void take(self_type self) {
   if (header.state != static_cast<std::uint8_t>(page_state::submit))
     return; // changed since we looked; the frontend rings again
   const auto length = header.length;
+  set_busy(state, true);
   state.current = request_under_way{header.packet_offset(),
                                     header.packet_size_max(),
                                     0,
@@ -235,6 +243,8 @@ void cancel(self_type self) {
 /// what there is to do.
 void look(self_type self) {
   auto& state = self->state;
+  // A drained ring takes no more, and hears of no more.
+  set_busy(state, state.current.has_value() || state.draining);
   const auto seen = state.parts.page->load_state();
   switch (static_cast<page_state>(seen)) {
     case page_state::submit:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "actors/doorbell.hpp"
+#include "actors/polled_page.hpp"
 #include "actors/self.hpp"
 #include "xenio/shared_page.hpp"
 
@@ -18,6 +19,8 @@ struct ring_parts {
   locality_set allowed;
   std::unique_ptr<xenio::shared_page> page;
   std::unique_ptr<doorbell> bell;
+  /// Null unless the reactor polls pages; ends before `page`.
+  std::unique_ptr<polled_page> polled;
 };
 
 /// The request under way, as far as the answer needs it. Taken from one

@@ -153,17 +153,11 @@ void refuse(self_type self, const frontend_id& id, device& dev,
   write_state(self, dev, xenbus_state::closed);
 }
 
-ring_actor spawn_ring(self_type self, const frontend_id& id, std::string uuid,
-                      std::unique_ptr<xenio::shared_page> page,
-                      std::unique_ptr<doorbell> bell) {
+ring_actor spawn_ring(self_type self, ring_parts made_of) {
   auto& parts = self->state.parts;
-  const auto allowed
-    = allowed_localities(parts.rules, {id.domain, id.handle, uuid});
-  auto made = self->spawn<caf::monitored>(
-    ring,
-    ring_parts{id, std::move(uuid), parts.version, allowed, std::move(page),
-               std::move(bell)},
-    parts.tpm, parts.control);
+  const auto id = made_of.id;
+  auto made = self->spawn<caf::monitored>(ring, std::move(made_of), parts.tpm,
+                                          parts.control);
   self->send(parts.stats, watch_atom_v, "ring " + to_string(id),
              metered_actor{made});
   return made;
@@ -188,16 +182,22 @@ void connect(self_type self, device& dev, const device_nodes& nodes) {
     return;
   }
   auto receiver = std::make_shared<ring_actor>();
-  auto port
-    = parts.events->bind(id.domain, dev.offer->event_channel, [receiver] {
-        caf::anon_send(*receiver, notify_atom_v);
-      });
+  auto look = [receiver] { caf::anon_send(*receiver, notify_atom_v); };
+  auto port = parts.events->bind(id.domain, dev.offer->event_channel, look);
   if (!port) {
     refuse(self, id, dev, port.error().detail);
     return;
   }
-  dev.ring = spawn_ring(self, id, nodes.uuid.value_or(""), std::move(*page),
-                        std::make_unique<doorbell>(*parts.events, *port));
+  auto uuid = nodes.uuid.value_or("");
+  const auto allowed
+    = allowed_localities(parts.rules, {id.domain, id.handle, uuid});
+  auto polled = parts.poller == nullptr
+    ? nullptr
+    : std::make_unique<polled_page>(*parts.poller, **page, look);
+  dev.ring = spawn_ring(
+    self,
+    {id, std::move(uuid), parts.version, allowed, std::move(*page),
+     std::make_unique<doorbell>(*parts.events, *port), std::move(polled)});
   *receiver = dev.ring;
   if (dev.written == xenbus_state::unknown)
     parts.store->write(dev.backend_path + "/feature-protocol-v2", "1", {});

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "actors/device.hpp"
+#include "actors/reactor.hpp"
 #include "actors/self.hpp"
 #include "xenio/event_channels.hpp"
 #include "xenio/grant_mapper.hpp"
@@ -23,6 +24,8 @@ struct supervisor_parts {
   tpm_actor tpm;
   control_actor control;
   stats_actor stats;
+  /// Polls the pages of rings; null if nobody does.
+  reactor* poller = nullptr;
 };
 
 /// One frontend's device, from the appearance of its node to its end.

@@ -19,6 +19,7 @@
 #include "deploy/vtpmd/control.hpp"
 #include "deploy/vtpmd/control_socket.hpp"
 #include "deploy/vtpmd/create_state.hpp"
+#include "deploy/vtpmd/holding_committer.hpp"
 #include "deploy/vtpmd/notify.hpp"
 #include "deploy/vtpmd/signals.hpp"
 #include "protocol/log.hpp"
@@ -241,6 +242,11 @@ void domain::impl::spawn_core(foundation& parts, const options& given) {
   retry_policy retries;
   retries.limit = given.commit_retry_limit;
   authority = system.spawn(local_authority);
+  if (given.poll.count() > 0) {
+    loop.spin_for(given.poll);
+    parts.committer
+      = std::make_unique<holding_committer>(std::move(parts.committer), loop);
+  }
   store = system.spawn(persistence, std::move(parts.store),
                        std::move(parts.committer), authority, retries);
   loop.watch(committer_descriptor,
@@ -264,7 +270,8 @@ void domain::impl::serve(const options& given) {
   frontends = system.spawn(
     supervisor,
     supervisor_parts{&hub->store(), &hub->grants(), &hub->events(), version,
-                     given.localities, executor, operations, counters});
+                     given.localities, executor, operations, counters,
+                     given.poll.count() > 0 ? &loop : nullptr});
   watch("tpm", executor);
   watch("response", gate);
   watch("persistence", store);
