@@ -109,9 +109,9 @@ TEST_SUITE("actors/locality_policy") {
       {"domid=3:0:1", "locality \"0:1\" is not one of 0..4, 8"},
       {"domid=3:2,0,2", "locality 2 is given twice"},
     };
-    for (const auto& [text, problem] : cases) {
-      CAPTURE(text);
-      CHECK(problem_of(text) == problem);
+    for (const auto& wrong : cases) {
+      CAPTURE(wrong.first);
+      CHECK(problem_of(wrong.first) == wrong.second);
     }
   }
 

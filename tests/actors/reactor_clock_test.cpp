@@ -96,7 +96,7 @@ TEST_SUITE("actors/reactor_clock") {
                 end = steady::now();
               });
     });
-    self->wait_for(asker);
+    await_end(asker);
     CHECK(reason == caf::sec::request_timeout);
     CHECK(end - start >= milliseconds{30});
   }
@@ -120,7 +120,7 @@ TEST_SUITE("actors/reactor_clock") {
                 [&](const caf::error&) { ++errors; });
           }};
         });
-    self->wait_for(asker);
+    await_end(asker);
     CHECK(answers == 20'000);
     CHECK(errors == 0);
     CHECK(no_timers());
@@ -187,7 +187,7 @@ TEST_SUITE("actors/reactor_clock") {
           }};
         }));
     for (const auto& whom : all)
-      self->wait_for(whom);
+      await_end(whom);
     CHECK(late.size() == 8);
     for (const auto by : late)
       CHECK(by.count() >= 0);
@@ -208,7 +208,7 @@ TEST_SUITE("actors/reactor_clock") {
         });
     caf::anon_send(whom, count_atom_v);
     caf::anon_send(whom, count_atom_v);
-    self->wait_for(whom);
+    await_end(whom);
     CHECK(mail == 2);
     CHECK(steady::now() - start >= milliseconds{20});
     CHECK(no_timers());
@@ -262,6 +262,32 @@ TEST_SUITE("actors/reactor_clock") {
     loop.call([&] { CHECK(seen == std::vector{2}); });
   }
 
+  TEST_CASE_FIXTURE(clock_fixture,
+                    "the loop sleeps until the next timer, not "
+                    "less, and a day at most") {
+    const auto whom = caf::actor_cast<caf::strong_actor_ptr>(spawn_counter());
+    loop.call([&] {
+      auto& clock = dynamic_cast<reactor_clock&>(loop.clock());
+      CHECK(clock.wait_ms() == -1);
+      const auto add = [&](steady::time_point due) {
+        clock.schedule_message(
+          due, whom,
+          caf::make_mailbox_element(nullptr, caf::make_message_id(), {}, 1));
+      };
+      add(steady::now() + 24 * 3650 * an_hour);
+      CHECK(clock.wait_ms() == 24 * 3600 * 1000);
+      // Each is due before the last one, by a fraction of a millisecond.
+      const auto base = steady::now() + an_hour;
+      for (auto i = 0; i < 100; ++i) {
+        const auto due = base - i * std::chrono::microseconds{70};
+        add(due);
+        const auto sleep = milliseconds{clock.wait_ms()};
+        CHECK(steady::now() + sleep >= due);
+        CHECK(sleep <= an_hour + milliseconds{1});
+      }
+    });
+  }
+
   TEST_CASE_FIXTURE(clock_fixture, "the end of an actor ends its timeouts") {
     const auto silent = spawn_counter();
     const auto whom
@@ -278,9 +304,14 @@ TEST_SUITE("actors/reactor_clock") {
         });
     settle();
     CHECK_FALSE(no_timers());
+    // The next actor's number is the next one up; its timer stays.
+    const auto other = spawn_counter();
+    const auto due = steady::now() + 2 * an_hour;
+    loop.clock().set_ordinary_timeout(
+      due, caf::actor_cast<caf::abstract_actor*>(other), caf::atom("test"), 1);
     self->send_exit(whom, caf::exit_reason::user_shutdown);
-    self->wait_for(whom);
-    CHECK(no_timers());
+    await_end(whom);
+    CHECK(next_due() == due);
   }
 
   TEST_CASE_FIXTURE(clock_fixture, "a newer timeout of a type replaces it") {
@@ -309,7 +340,7 @@ TEST_SUITE("actors/reactor_clock") {
       for (auto i = 0; i < 20; ++i)
         caf::delayed_anon_send(whom, milliseconds{10 + i % 5}, count_atom_v);
       self->send_exit(whom, caf::exit_reason::kill);
-      self->wait_for(whom);
+      await_end(whom);
     }
     wait_for_timers(spawn_counter());
     CHECK(destroyed == 1);
@@ -323,7 +354,7 @@ TEST_SUITE("actors/reactor_clock") {
     const auto alive = spawn_recorder(seen);
     auto dead = system.spawn(counter, nullptr);
     self->send_exit(dead, caf::exit_reason::kill);
-    self->wait_for(dead);
+    await_end(dead);
     for (auto i = 1; i <= 10; ++i) {
       caf::delayed_anon_send(dead, milliseconds{i},
                              system.spawn(counter, &destroyed));

@@ -104,8 +104,9 @@ TEST_SUITE("actors/reactor_descriptors") {
     std::promise<ssize_t> size;
     loop.watch(ends.reader(), [&] {
       auto octet = char{};
-      size.set_value(::read(ends.reader(), &octet, 1));
+      const auto result = ::read(ends.reader(), &octet, 1);
       loop.unwatch(ends.reader());
+      size.set_value(result);
     });
     pipe_ends::close(ends.writer());
     CHECK(size.get_future().get() == 0);

@@ -114,6 +114,13 @@ public:
     return result;
   }
 
+  /// Waits until `whom` has ended and what it wrote may be read: through the
+  /// loop too, since a race detector cannot see into CAF's library.
+  void await_end(const caf::actor& whom) {
+    self->wait_for(whom);
+    settle();
+  }
+
   /// Waits until everything that is in the run queue now has had its turn.
   void settle() {
     loop.call([] {});

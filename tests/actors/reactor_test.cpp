@@ -125,7 +125,7 @@ TEST_SUITE("actors/reactor") {
       loop.tell(other, count_atom_v);
     });
     self->send_exit(busy, caf::exit_reason::user_shutdown);
-    self->wait_for(busy);
+    await_end(busy);
     CHECK(total == 1000);
     CHECK(total_when_other_ran == 64);
   }
@@ -210,7 +210,7 @@ TEST_SUITE("actors/reactor") {
       me->request(whom, caf::infinite, increment_atom_v, 6)
         .receive([&](int x) { answer = x; }, [](const caf::error&) {});
     });
-    self->wait_for(blocking);
+    await_end(blocking);
     CHECK(answer == 7);
   }
 
@@ -234,7 +234,7 @@ TEST_SUITE("actors/reactor") {
           me->send(child, count_atom_v);
           return {[](count_atom) {}};
         });
-    self->wait_for(parent);
+    await_end(parent);
     CHECK(down);
     CHECK(exited);
   }
