@@ -83,10 +83,14 @@ def good_guests(lab):
         equal(guest.problem, None, f"a good guest had all of its "
               f"{guest.rounds} rounds right")
     check(daemon.process.alive(), "vtpmd is alive")
+    sentence = "vtpmd has no more descriptors than before"
+    if before is None:
+        harness.skip(sentence, "only root can count them")
+        return
     harness.wait_until(
         lambda: daemon.process.descriptors() <= before + DESCRIPTORS_SPARE,
-        "vtpmd has no more descriptors than before")
-    check(True, "vtpmd has no more descriptors than before")
+        sentence)
+    check(True, sentence)
 
 
 def counted(daemon, domid):

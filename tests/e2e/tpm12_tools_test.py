@@ -14,16 +14,20 @@ import tpm12
 from harness import check, equal, require
 
 
+def require_stack():
+    """Skips the case where TrouSerS cannot run."""
+    if not shutil.which("tcsd") and not os.path.exists("/usr/sbin/tcsd"):
+        raise harness.Skip("trousers is not installed")
+    if not shutil.which("tpm_version"):
+        raise harness.Skip("tpm-tools are not installed")
+    if os.geteuid() != 0:
+        raise harness.Skip("tcsd insists on a configuration owned by root")
+
+
 class Stack:
     """tcsd on a vtpm-front's TCP port, as on a real TPM's device."""
 
     def __init__(self, lab, daemon):
-        if not shutil.which("tcsd") and not os.path.exists("/usr/sbin/tcsd"):
-            raise harness.Skip("trousers is not installed")
-        if not shutil.which("tpm_version"):
-            raise harness.Skip("tpm-tools are not installed")
-        if os.geteuid() != 0:
-            raise harness.Skip("tcsd insists on a configuration owned by root")
         self.lab = lab
         self.tcsd = None
         _, self.device_port = lab.listen(daemon)
@@ -109,6 +113,7 @@ def start_up(daemon):
 
 
 def make_stack(lab, *options):
+    require_stack()
     daemon = lab.vtpmd("1.2", options=options)
     start_up(daemon)
     return daemon, Stack(lab, daemon)
