@@ -1,6 +1,7 @@
 #include "tpm/state_store.hpp"
 
 #include <set>
+#include <string>
 
 #include "tests/tpm/store_fixture.hpp"
 
@@ -84,11 +85,11 @@ TEST_SUITE("tpm/state_store") {
   TEST_CASE("every write has its own key and its own ciphertext") {
     store_fixture f;
     f.create();
-    auto keys = std::set<secret_bytes>{};
-    auto images = std::set<byte_vector>{};
+    auto keys = std::set<std::string>{};
+    auto images = std::set<std::string>{};
     for (auto i = 0; i < 50; ++i) {
       const auto write = f.prepare(1);
-      keys.insert(write.record.key);
+      keys.insert({write.record.key.begin(), write.record.key.end()});
       images.insert({write.data.begin(), write.data.end()});
       CHECK(write.record.key.size() == 32);
     }
