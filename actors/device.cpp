@@ -63,10 +63,14 @@ device_step next_step(const device_view& view) noexcept {
     return view.connected || view.backend != xenbus_state::closed
       ? device_step::close
       : device_step::nothing;
+  if (view.backend == xenbus_state::initialising
+      && view.written != xenbus_state::unknown)
+    return device_step::announce;
   switch (view.frontend) {
     case xenbus_state::initialised:
     case xenbus_state::connected:
       return (view.connected || view.refused) && view.same_offer
+          && !view.restarted
         ? device_step::nothing
         : device_step::connect;
     case xenbus_state::closing:

@@ -41,6 +41,9 @@ struct device_view {
   bool same_offer = false;
   /// The offer on record was refused.
   bool refused = false;
+  /// The frontend was Connected when last seen and is Initialised now: it has
+  /// started anew, perhaps under the same numbers.
+  bool restarted = false;
 };
 
 /// What to do about one device.
@@ -68,7 +71,8 @@ enum class device_step : std::uint8_t {
 ///     Closing                       follow_closing    follow_closing, once
 ///     Closed, unreadable            announce          announce, once
 ///
-/// A frontend that starts anew need not have closed (kexec, crash kernel).
+/// A frontend that starts anew need not have closed (kexec, crash kernel). A
+/// backend node in Initialising that we have written before was made anew.
 device_step next_step(const device_view& view) noexcept;
 
 } // namespace vtpm::actors

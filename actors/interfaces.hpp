@@ -37,8 +37,7 @@ using metered_actor = caf::typed_actor<
 /// The CONTROL actor interface.
 using control_actor = caf::typed_actor<
   // Carries out one control request, JSON in, JSON out.
-  caf::replies_to<control_atom, control_caller, std::string>::with<
-    std::string>>
+  caf::replies_to<control_atom, control_caller, std::string>::with<std::string>>
   // Conform to the protocol of the METERED actor.
   ::extend_with<metered_actor>;
 
@@ -100,6 +99,8 @@ using persistence_actor = caf::typed_actor<
   caf::reacts_to<watch_atom, tpm_actor>,
   // After a stop: commits the newest state again.
   caf::reacts_to<resume_atom>,
+  // vtpmd is about to exit: gives a failing commit little more time.
+  caf::reacts_to<drain_atom>,
   // Replies with the counters of commits.
   caf::replies_to<report_atom>::with<commit_report>>
   // Conform to the protocol of the METERED actor.

@@ -6,18 +6,20 @@ std::string to_string(const frontend_id& id) {
   return std::to_string(id.domain) + "/" + std::to_string(id.handle);
 }
 
-std::string to_string(domain_errc code) {
-  switch (code) {
-    case domain_errc::cancelled:
-      return "cancelled";
-    case domain_errc::stopped:
-      return "stopped";
-    case domain_errc::draining:
-      return "draining";
-    case domain_errc::unknown_outcome:
-      return "unknown_outcome";
-  }
-  return "unknown domain_errc";
+std::string explain(const caf::error& reason) {
+  if (reason == domain_errc::cancelled)
+    return "cancelled before it ran";
+  if (reason == domain_errc::stopped)
+    return "the TPM has stopped because its state cannot be stored: mend the "
+           "storage and restart vtpmd";
+  if (reason == domain_errc::draining)
+    return "vtpmd is about to exit";
+  if (reason == domain_errc::unknown_outcome)
+    return "the TPM's newest state could not be stored: mend the storage and "
+           "restart vtpmd";
+  if (reason == domain_errc::engine_failed)
+    return "the TPM engine did not come up again: restart vtpmd";
+  return "internal error " + caf::to_string(reason);
 }
 
 } // namespace vtpm::actors

@@ -33,7 +33,7 @@ struct frontend_id {
 /// Returns "DOMID/HANDLE".
 std::string to_string(const frontend_id& id);
 
-/// Why an actor has no response for another. Seen by guests as an error packet.
+/// Why an actor has no response for another. Guests see an error packet.
 enum class domain_errc : std::uint8_t {
   /// The command was cancelled before it ran: it had no effect.
   cancelled = 1,
@@ -42,13 +42,16 @@ enum class domain_errc : std::uint8_t {
   /// vtpmd is about to exit; the command did not run and may be taken again by
   /// its successor.
   draining,
+  /// The TPM was reset and did not come up again.
+  engine_failed,
   /// The command ran and its state change could not be made durable: its
   /// outcome is unknown.
   unknown_outcome,
 };
 
-/// Returns the enumerator's name, for logs and CAF's error output.
-std::string to_string(domain_errc code);
+/// Returns one sentence for the operator: what `reason` means, and what to do
+/// about it where something can be done.
+std::string explain(const caf::error& reason);
 
 /// Who asks for control.
 enum class control_caller : std::uint8_t {

@@ -105,7 +105,7 @@ void replace_record(self_type self) {
   state.phase = commit_phase::replacing;
   auto unanswered = [self](const caf::error& reason) {
     self->state.unresolved = true;
-    auto why = "the key authority did not answer: " + caf::to_string(reason);
+    auto why = "the key authority did not answer: " + explain(reason);
     retry(self, {tpm::errc::io, std::move(why)});
   };
   self->request(state.authority, caf::infinite, replace_atom_v, state.record)
@@ -156,6 +156,9 @@ persistence_actor::behavior_type persistence(
       return promise;
     },
     [self](flush_atom) {
+      // A pause that a drain has cut short ends twice.
+      if (self->state.phase != commit_phase::queued)
+        return;
       // Which of the two records the authority holds decides which slot is
       // live: until it says, no slot may be written.
       if (std::exchange(self->state.unresolved, false))
@@ -173,6 +176,16 @@ persistence_actor::behavior_type persistence(
         return;
       state.paused = state.next_pause = std::chrono::milliseconds{0};
       flush_now(self);
+    },
+    [self](drain_atom) {
+      // From now on; a pause under way ends as it was planned, unless it is
+      // one that the new limit does not leave room for.
+      auto& state = self->state;
+      auto& limits = state.retries;
+      limits.most = limits.first;
+      limits.limit = std::min(limits.limit, state.paused + limits.drain_limit);
+      if (state.phase == commit_phase::queued)
+        self->send(self, flush_atom_v);
     },
     [self](report_atom) {
       auto report = self->state.report;

@@ -18,6 +18,8 @@ struct retry_policy {
   std::chrono::milliseconds most{2000};
   /// Sum of all pauses after which the TPM fails stop.
   std::chrono::milliseconds limit{30000};
+  /// The same once vtpmd is about to exit.
+  std::chrono::milliseconds drain_limit{1000};
 };
 
 /// Where a commit stands.

@@ -18,20 +18,11 @@ using self_type = self_pointer<ring_state, ring_actor>;
 using protocol::page_state;
 using protocol::refusal;
 
-/// One line a second at most: a guest can make these as fast as it likes.
 void log_refusal(self_type self, const std::string& what) {
   auto& state = self->state;
-  const auto now = self->clock().now();
-  if (now < state.next_log) {
-    ++state.unlogged;
-    return;
-  }
-  state.next_log = now + std::chrono::seconds{1};
-  log().warn("frontend {}: {}{}", to_string(state.parts.id), what,
-             state.unlogged == 0
-               ? std::string{}
-               : " (and " + std::to_string(state.unlogged) + " more like it)");
-  state.unlogged = 0;
+  if (state.refusals.admit(self->clock().now()))
+    log().warn("frontend {}: {}{}", to_string(state.parts.id), what,
+               state.refusals.remark());
 }
 
 void log_command(const ring_state& state, std::uint32_t result,
@@ -135,12 +126,13 @@ void administrate(self_type self, byte_view packet) {
     finish_admin(self, offset);
     return;
   }
-  state.admin_text = request->text;
+  auto text = std::string{request->text};
   self
     ->request(state.control, caf::infinite, control_atom_v,
-              control_caller::ring, state.admin_text)
+              control_caller::ring, text)
     .then(
-      [self, offset](std::string& reply) {
+      [self, offset, text](std::string& reply) {
+        self->state.admin_text = text;
         self->state.admin_reply = std::move(reply);
         finish_admin(self, offset);
       },

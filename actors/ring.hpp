@@ -5,6 +5,7 @@
 #include <string>
 
 #include "actors/doorbell.hpp"
+#include "actors/log_limit.hpp"
 #include "actors/polled_page.hpp"
 #include "actors/self.hpp"
 #include "xenio/shared_page.hpp"
@@ -57,9 +58,8 @@ struct ring_state {
   std::string admin_reply;
 
   frontend_report report;
-  /// Refusals are logged once a second; this many were not.
-  std::uint64_t unlogged = 0;
-  caf::actor_clock::time_point next_log;
+  /// A guest can make refusals as fast as it likes.
+  log_limit refusals{1};
 
   /// Answers a drain that is still waiting.
   ~ring_state();

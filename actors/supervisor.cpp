@@ -50,6 +50,7 @@ void examine(self_type self, const frontend_id& id, device& dev) {
   }
   dev.examining = true;
   dev.changed_meanwhile = false;
+  *dev.told = false;
   const auto& back = dev.backend_path;
   const auto& front = dev.frontend_path;
   std::vector<std::string> paths{back + "/frontend", back + "/online",
@@ -132,23 +133,34 @@ void listed(self_type self, const directory_listing& listing) {
   const auto domain = listing.path.substr(root.size() + 1);
   for (const auto& name : listing.names)
     examine_named(self, domain, name);
+  for (auto& [id, dev] : self->state.devices)
+    if (std::to_string(id.domain) == domain)
+      examine(self, id, dev);
 }
 
-/// Ends the connection: the ring lets go of page and event channel as it exits,
-/// and nobody runs or answers what it had under way.
+/// One line per event; not more of them than an operator can read.
+void note(self_type self, spdlog::level::level_enum level,
+          const frontend_id& id, const std::string& what) {
+  auto& limit = self->state.comings;
+  if (limit.admit(self->clock().now()))
+    log().log(level, "frontend {}: {}{}", to_string(id), what, limit.remark());
+}
+
+/// Ends the connection: the ring lets go of page and event channel as it exits;
+/// `ring_ended` does the rest.
 void disconnect(self_type self, const frontend_id& id, device& dev) {
   dev.offer.reset();
   dev.refused = false;
   if (!dev.ring)
     return;
-  log().info("frontend {}: disconnected", to_string(id));
-  self->send(self->state.parts.tpm, cancel_atom_v, id);
+  note(self, spdlog::level::info, id, "disconnected");
+  self->state.ending.emplace(dev.ring.address(), id);
   self->send_exit(std::exchange(dev.ring, {}), caf::exit_reason::user_shutdown);
 }
 
 void refuse(self_type self, const frontend_id& id, device& dev,
             const std::string& why) {
-  log().warn("frontend {}: refused, {}", to_string(id), why);
+  note(self, spdlog::level::warn, id, "refused, " + why);
   dev.refused = true;
   write_state(self, dev, xenbus_state::closed);
 }
@@ -168,6 +180,9 @@ void connect(self_type self, device& dev, const device_nodes& nodes) {
   const auto& id = nodes.id;
   auto& parts = self->state.parts;
   disconnect(self, id, dev);
+  for (const auto& [ring, whose] : self->state.ending)
+    if (whose == id)
+      return; // the event channel may be the same; we look again when it ends
   std::string problem;
   dev.offer = parse_offer(nodes, problem);
   if (!dev.offer) {
@@ -202,8 +217,8 @@ void connect(self_type self, device& dev, const device_nodes& nodes) {
   if (dev.written == xenbus_state::unknown)
     parts.store->write(dev.backend_path + "/feature-protocol-v2", "1", {});
   write_state(self, dev, xenbus_state::connected);
-  log().info("frontend {}: connected, uuid {}", to_string(id),
-             nodes.uuid.value_or("none"));
+  note(self, spdlog::level::info, id,
+       "connected, uuid " + nodes.uuid.value_or("none"));
   // The first request may have come before the event channel was bound.
   self->send(dev.ring, notify_atom_v);
 }
@@ -212,7 +227,7 @@ void forget(self_type self, const frontend_id& id, device& dev) {
   disconnect(self, id, dev);
   if (dev.frontend_watch)
     self->state.parts.store->unwatch(*dev.frontend_watch);
-  log().info("frontend {}: gone", to_string(id));
+  note(self, spdlog::level::info, id, "gone");
   self->state.devices.erase(id);
 }
 
@@ -220,11 +235,13 @@ void forget(self_type self, const frontend_id& id, device& dev) {
 void learn_frontend_path(self_type self, const frontend_id& id, device& dev,
                          const std::string& path) {
   dev.frontend_path = path;
-  log().info("frontend {}: appeared at {}", to_string(id), path);
+  note(self, spdlog::level::info, id, "appeared at " + path);
   auto owner = caf::actor_cast<supervisor_actor>(self);
   dev.frontend_watch = self->state.parts.store->watch(
-    path, [owner, back = dev.backend_path](const std::string&) {
-      caf::anon_send(owner, changed_atom_v, back);
+    path,
+    [owner, back = dev.backend_path, told = dev.told](const std::string&) {
+      if (!std::exchange(*told, true))
+        caf::anon_send(owner, changed_atom_v, back);
     });
 }
 
@@ -238,6 +255,8 @@ device_view view_of(const device& dev, const device_nodes& nodes) {
   view.frontend = parse_xenbus_state(nodes.frontend_state);
   view.connected = static_cast<bool>(dev.ring);
   view.refused = dev.refused;
+  view.restarted = dev.last_seen == xenbus_state::connected
+    && view.frontend == xenbus_state::initialised;
   std::string problem;
   view.same_offer = dev.offer
     && *dev.offer == parse_offer(nodes, problem).value_or(connection_offer{});
@@ -247,7 +266,9 @@ device_view view_of(const device& dev, const device_nodes& nodes) {
 void take_step(self_type self, device& dev, const device_nodes& nodes) {
   const auto& id = nodes.id;
   auto& store = *self->state.parts.store;
-  switch (next_step(view_of(dev, nodes))) {
+  const auto view = view_of(dev, nodes);
+  dev.last_seen = view.frontend;
+  switch (next_step(view)) {
     case device_step::nothing:
       return;
     case device_step::forget:
@@ -290,13 +311,25 @@ void examined(self_type self, const device_nodes& nodes) {
     examine(self, nodes.id, still->second);
 }
 
-/// A ring that ends by itself is a bug of ours; its frontend is told to start
-/// over, and the others go on.
+/// A ring that was told to end has: whatever it had under way is for nobody
+/// now, and its frontend may be connected again. A ring that ends by itself is
+/// a bug of ours; its frontend is told to start over, and the others go on.
 void ring_ended(self_type self, const caf::down_msg& down) {
-  for (auto& [id, dev] : self->state.devices)
+  auto& state = self->state;
+  if (const auto told = state.ending.find(down.source);
+      told != state.ending.end()) {
+    const auto id = told->second;
+    state.ending.erase(told);
+    self->send(state.parts.tpm, cancel_atom_v, id);
+    if (const auto entry = state.devices.find(id); entry != state.devices.end())
+      examine(self, id, entry->second);
+    return;
+  }
+  for (auto& [id, dev] : state.devices)
     if (dev.ring && dev.ring.address() == down.source) {
       log().error("frontend {}: its ring ended: {}", to_string(id),
-                  caf::to_string(down.reason));
+                  explain(down.reason));
+      self->send(state.parts.tpm, cancel_atom_v, id);
       dev.ring = ring_actor{};
       dev.offer.reset();
       write_state(self, dev, xenbus_state::closed);

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/device.hpp"
+#include "actors/log_limit.hpp"
 #include "actors/reactor.hpp"
 #include "actors/self.hpp"
 #include "xenio/event_channels.hpp"
@@ -43,8 +45,12 @@ struct device {
   /// What we are connected with, or refused.
   std::optional<connection_offer> offer;
   bool refused = false;
+  xenio::xenbus_state last_seen = xenio::xenbus_state::unknown;
   /// Invalid unless connected.
   ring_actor ring;
+  /// Set while a `changed_atom` for this device is on its way: a guest can
+  /// write its nodes as fast as it likes.
+  std::shared_ptr<bool> told = std::make_shared<bool>(false);
 };
 
 /// State of the SUPERVISOR actor.
@@ -53,8 +59,13 @@ struct supervisor_state {
 
   supervisor_parts parts;
   std::map<frontend_id, device> devices;
+  /// Rings told to end that still have page and event channel, and may still
+  /// send commands. Their frontends are not connected again before they have.
+  std::map<caf::actor_addr, frontend_id> ending;
   xenio::store::watch_id root_watch = 0;
   bool draining = false;
+  /// Guests can come and go as fast as they like.
+  log_limit comings{50};
 
   /// Ends the watches, whose handlers send to an actor that is gone, and the
   /// rings, which nobody else knows.

@@ -45,29 +45,28 @@ void commit_then_answer(self_type self, tpm::execution done,
           });
 }
 
-tpm::execution reset_engine(tpm::engine& engine, tpm::startup how) {
+job_result reset_engine(tpm::engine& engine, tpm::startup how) {
   auto changed = engine.reset(how);
   if (changed)
-    return {{}, std::move(*changed)};
-  // The engine could not come up again; it answers every command with a
-  // failure from now on, which is what the guests must see.
+    return {{{}, std::move(*changed)}, false};
+  // It answers every command with a failure from now on, as the guests must
+  // see.
   log().error("TPM reset: {}", changed.error().detail);
-  return {};
+  return {{}, true};
 }
 
 /// Lends the engine to the worker.
 void lend(self_type self, std::variant<waiting_command, waiting_reset> what) {
   auto& state = self->state;
   assert(!state.lent);
-  auto done = std::make_shared<tpm::execution>();
-  state.lent
-    = lent_job{std::move(what), done, std::chrono::steady_clock::now()};
+  auto result = std::make_shared<job_result>();
+  state.lent = lent_job{++state.last_job, std::move(what), result};
   ++state.report.offloaded;
-  std::function<tpm::execution()> job;
+  std::function<job_result()> job;
   if (auto* asked = std::get_if<waiting_command>(&state.lent->what)) {
     state.report.running = attributes(state, asked->request).name;
     job = [engine = state.engine, request = asked->request] {
-      return engine->execute(request.locality, request.octets);
+      return job_result{engine->execute(request.locality, request.octets)};
     };
   } else {
     state.report.running = "reset";
@@ -77,10 +76,23 @@ void lend(self_type self, std::variant<waiting_command, waiting_reset> what) {
     };
   }
   state.helper->run(
-    [job = std::move(job), done, owner = caf::actor_cast<tpm_actor>(self)] {
-      *done = job();
+    [job = std::move(job), result, owner = caf::actor_cast<tpm_actor>(self)] {
+      *result = job();
       caf::anon_send(owner, finished_atom_v);
     });
+}
+
+/// Has everything up to now committed although nobody asks for it; responses
+/// that come meanwhile wait for the same receipt. A failure needs no answer
+/// here: PERSISTENCE tells us to stop.
+void commit_unasked(self_type self, tpm::snapshot_ptr changed) {
+  self
+    ->request(self->state.response, caf::infinite, release_atom_v,
+              stamp(self->state, {{}, std::move(changed)}))
+    .then([](const released_response&) { log().debug("the TPM is stored"); },
+          [](const caf::error& reason) {
+            log().error("the TPM is not stored: {}", explain(reason));
+          });
 }
 
 /// Prepares the engine for power-off once nobody else holds it.
@@ -138,15 +150,21 @@ void take_back(self_type self) {
   auto job = std::move(*state.lent);
   state.lent.reset();
   state.report.running.clear();
+  auto& [done, failed] = *job.result;
   if (auto* asked = std::get_if<waiting_command>(&job.what)) {
     ++state.report.commands;
     asked->promise.delegate(state.response, release_atom_v,
-                            stamp(state, std::move(*job.done)));
+                            stamp(state, std::move(done)));
   } else {
+    auto& promise = std::get<waiting_reset>(job.what).promise;
     ++state.report.resets;
-    commit_then_answer(self, std::move(*job.done),
-                       std::get<waiting_reset>(job.what).promise);
+    if (failed)
+      promise.deliver(caf::make_error(domain_errc::engine_failed));
+    else
+      commit_then_answer(self, std::move(done), promise);
   }
+  if (std::exchange(state.cover_pending, false))
+    commit_unasked(self, state.engine->current());
   run_queue(self);
   finish_drain(self);
 }
@@ -155,7 +173,7 @@ void take_back(self_type self) {
 /// not have begun with it yet, and then there is nothing to cancel.
 void cancel_running(self_type self, std::uint64_t number) {
   auto& state = self->state;
-  if (!state.lent || state.report.offloaded != number)
+  if (!state.lent || state.lent->number != number)
     return;
   state.engine->cancel();
   self->delayed_send(self, cancel_interval, cancel_atom_v, number);
@@ -167,16 +185,15 @@ void cancel(self_type self, const frontend_id& source) {
     auto* waiting = std::get_if<waiting_command>(&entry);
     return waiting != nullptr && waiting->request.source == source;
   };
-  if (state.lent && is_its(state.lent->what)) {
-    cancel_running(self, state.report.offloaded);
-    return;
-  }
-  auto entry = std::find_if(state.queue.begin(), state.queue.end(), is_its);
-  if (entry == state.queue.end())
-    return; // answered already: the ring has, or will get, the response
-  std::get<waiting_command>(*entry).promise.deliver(
-    caf::make_error(domain_errc::cancelled));
-  state.queue.erase(entry);
+  for (auto& entry : state.queue)
+    if (is_its(entry))
+      std::get<waiting_command>(entry).promise.deliver(
+        caf::make_error(domain_errc::cancelled));
+  std::erase_if(state.queue, is_its);
+  // A frontend whose command waits has none running but one from before it
+  // reconnected, which nobody waits for.
+  if (state.lent && is_its(state.lent->what))
+    cancel_running(self, state.lent->number);
 }
 
 /// Returns why no command may run now, or nothing.
@@ -226,10 +243,10 @@ void resume(self_type self) {
   auto& state = self->state;
   if (!std::exchange(state.stopped, false))
     return;
-  self
-    ->request(state.response, caf::infinite, release_atom_v,
-              stamp(state, {{}, state.engine->current()}))
-    .then([](const released_response&) { log().info("the TPM runs again"); });
+  if (state.lent)
+    state.cover_pending = true;
+  else
+    commit_unasked(self, state.engine->current());
 }
 
 caf::result<done_atom> drain(self_type self) {
@@ -241,7 +258,7 @@ caf::result<done_atom> drain(self_type self) {
   auto promise = state.drained;
   refuse_all(state, domain_errc::draining);
   if (state.lent && std::holds_alternative<waiting_command>(state.lent->what))
-    cancel_running(self, state.report.offloaded);
+    cancel_running(self, state.lent->number);
   finish_drain(self);
   return promise;
 }
@@ -268,12 +285,7 @@ tpm_actor::behavior_type tpm_executor(self_type self, tpm_parts parts,
   initial.response = std::move(response_handle);
   initial.helper = std::move(helper);
   if (parts.changed != nullptr)
-    self
-      ->request(initial.response, caf::infinite, release_atom_v,
-                stamp(initial, {{}, std::move(parts.changed)}))
-      .then([](const released_response&) {
-        // Nobody asked; the guests' responses wait for the same receipt.
-      });
+    commit_unasked(self, std::move(parts.changed));
   return {
     [self](execute_atom, command& request) { return execute(self, request); },
     [self](cancel_atom, const frontend_id& source) { cancel(self, source); },

@@ -23,12 +23,20 @@ struct waiting_reset {
   caf::typed_response_promise<done_atom> promise;
 };
 
+/// What the worker brings back.
+struct job_result {
+  tpm::execution done;
+  /// A reset that did not bring the TPM up again.
+  bool failed = false;
+};
+
 /// What the worker was asked to do, and where it leaves the result.
 struct lent_job {
+  /// Counts up; names the job to a cancel that comes later.
+  std::uint64_t number;
   std::variant<waiting_command, waiting_reset> what;
   /// Written by the worker before it reports, read by us after.
-  std::shared_ptr<tpm::execution> done;
-  std::chrono::steady_clock::time_point started;
+  std::shared_ptr<job_result> result;
 };
 
 /// State of the TPM actor. Invariants:
@@ -54,6 +62,10 @@ struct tpm_state {
   bool draining = false;
   /// Commits have failed for good.
   bool stopped = false;
+  /// Commits work again, and everything is to be committed once more as soon as
+  /// the engine is back.
+  bool cover_pending = false;
+  std::uint64_t last_job = 0;
   tpm_report report;
 
   /// Answers everyone still waiting: CAF 0.17 drops promises in silence.

@@ -26,7 +26,7 @@ caf::result<std::string> reported(self_type self, json_maker make) {
         promise.deliver(control_success(make(report)));
       },
       [promise](const caf::error& reason) mutable {
-        promise.deliver(control_failure(caf::to_string(reason)));
+        promise.deliver(control_failure(explain(reason)));
       });
   return promise;
 }
@@ -42,7 +42,7 @@ caf::result<std::string> reset(self_type self) {
       },
       [promise](const caf::error& reason) mutable {
         promise.deliver(
-          control_failure("the TPM was not reset: " + caf::to_string(reason)));
+          control_failure("the TPM was not reset: " + explain(reason)));
       });
   return promise;
 }

@@ -49,10 +49,11 @@ int exit_code_for(tpm::errc code) noexcept {
       return daemon_exit::other_version;
     case tpm::errc::engine:
       return daemon_exit::engine;
+    case tpm::errc::unusable:
+      return daemon_exit::unusable;
     case tpm::errc::io:
     case tpm::errc::exists:
     case tpm::errc::too_large:
-    case tpm::errc::unusable:
       break;
   }
   return exit_code::failure;
@@ -152,6 +153,7 @@ struct domain::impl {
   void serve(const options& given);
   void guard();
   void shut_down();
+  void end(int code);
 
   caf::actor_system_config config;
   caf::actor_system system;
@@ -174,6 +176,7 @@ struct domain::impl {
   std::unique_ptr<control_socket> socket;
   std::unique_ptr<termination_signals> signals;
   bool ending = false;
+  bool over = false;
 
   std::promise<int> ended;
 };
@@ -187,19 +190,19 @@ domain::impl::~impl() {
     if (committer_descriptor >= 0)
       loop.unwatch(committer_descriptor);
   });
-  auto end = [](auto& actor) {
+  auto exit = [](auto& actor) {
     if (actor)
       caf::anon_send_exit(std::exchange(actor, {}),
                           caf::exit_reason::user_shutdown);
   };
-  end(guardian);
-  end(frontends);
-  end(operations);
-  end(counters);
-  end(executor);
-  end(gate);
-  end(store);
-  end(authority);
+  exit(guardian);
+  exit(frontends);
+  exit(operations);
+  exit(counters);
+  exit(executor);
+  exit(gate);
+  exit(store);
+  exit(authority);
   system.await_all_actors_done();
   loop.call([this] { hub.reset(); });
 }
@@ -297,30 +300,41 @@ void domain::impl::guard() {
       self->monitor(address);
     self->set_down_handler([](const caf::down_msg& down) {
       log().critical("an actor has failed, which is a bug: {}",
-                     caf::to_string(down.reason));
+                     explain(down.reason));
       std::abort();
     });
     return caf::behavior{[](notify_atom) {}};
   });
 }
 
-/// Drains, then lets `wait` return.
+/// Lets `wait` return.
+void domain::impl::end(int code) {
+  if (!std::exchange(over, true))
+    ended.set_value(code);
+}
+
+/// Drains, then ends. Asked again, ends at once: what was acknowledged is
+/// stored all the same.
 void domain::impl::shut_down() {
-  if (std::exchange(ending, true))
+  if (std::exchange(ending, true)) {
+    log().warn("told to end a second time: not waiting for the drain");
+    end(exit_code::failure);
     return;
+  }
   log().info("draining");
   notifier.stopping();
+  caf::anon_send(store, drain_atom_v);
   system.spawn([this](caf::event_based_actor* self) {
     self->request(frontends, caf::infinite, drain_atom_v)
       .then(
         [this](done_atom) {
           log().info("drained: all that was acknowledged is stored");
-          ended.set_value(exit_code::success);
+          end(exit_code::success);
         },
         [this](const caf::error& reason) {
           log().error("drained, but the newest state is not stored: {}",
-                      caf::to_string(reason));
-          ended.set_value(exit_code::failure);
+                      explain(reason));
+          end(exit_code::failure);
         });
   });
 }

@@ -26,6 +26,9 @@ inline constexpr int damage = 15;
 inline constexpr int other_version = 16;
 /// The TPM engine refused the state.
 inline constexpr int engine = 17;
+/// The state or the key file is there and cannot be used as it is: its size,
+/// owner or permissions.
+inline constexpr int unusable = 18;
 
 } // namespace daemon_exit
 
