@@ -18,7 +18,7 @@ struct permission {
 /// The dependency rule. What is not listed is allowed nowhere.
 constexpr permission permissions[] = {
   {"std", "^(protocol|tpm|xenio|actors|deploy)/"},
-  {"posix", "^(tpm|xenio|actors|deploy)/"},
+  {"posix", "^(tpm|xenio|actors|deploy)/|^protocol/log\\."},
   {"protocol", "^(protocol|tpm|xenio|actors|deploy)/"},
   {"tpm", "^(tpm|actors|deploy)/"},
   {"xenio", "^(xenio|actors|deploy)/"},

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -52,17 +54,25 @@ result<opened_file> open_for_io(const std::string& path, bool is_block) {
   return io_error("cannot open " + path, errno);
 }
 
+/// The kernel ends the io_uring of a killed process, and with it the lock, some
+/// time after the process: a successor that starts at once has to wait.
+constexpr auto lock_tries_max = 50;
+constexpr auto lock_pause = std::chrono::milliseconds{20};
+
 /// Takes the lock that goes with the open file, not with the process: it needs
 /// no lock file and cannot be dropped by closing another descriptor.
 result<unit> lock(int descriptor, const std::string& path) {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
-    return unit{};
-  if (errno == EAGAIN || errno == EACCES)
-    return error{errc::locked, "another process has " + path + " open"};
-  return io_error("cannot lock " + path, errno);
+  for (auto tries = lock_tries_max; tries > 0; --tries) {
+    if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
+      return unit{};
+    if (errno != EAGAIN && errno != EACCES)
+      return io_error("cannot lock " + path, errno);
+    std::this_thread::sleep_for(lock_pause);
+  }
+  return error{errc::locked, "another process has " + path + " open"};
 }
 
 /// Refuses files that cannot be trusted to stay as we leave them.

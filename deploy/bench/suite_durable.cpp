@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <optional>
+#include <string>
 
 #include "deploy/bench/load.hpp"
 #include "deploy/bench/raw_disk.hpp"
@@ -24,34 +23,28 @@ command_source nv_writes_2_0() {
   return [](byte_view) { return tpm20::nv_write(next_value()); };
 }
 
-/// A source of commands in one OIAP session.
-result<command_source> nv_writes_1_2(const transactor& run) {
-  auto opened = tpm12::session::open_oiap(run, tpm12::well_known_secret);
-  if (!opened)
-    return opened.error();
-  const auto owner = std::make_shared<tpm12::session>(*opened);
-  return command_source{[owner](byte_view last) {
+/// Times NV writes in one OIAP session.
+result<double> time_writes_1_2(const transactor& run, const pace& how) {
+  auto owner = tpm12::session::open_oiap(run, tpm12::well_known_secret);
+  if (!owner)
+    return owner.error();
+  const auto commands = [&owner](byte_view last) {
     // A response that is too short has failed the measurement already.
     if (!last.empty())
       (void)owner->roll(last);
     return tpm12::nv_write(*owner, next_value());
-  }};
+  };
+  auto taken = time_commands(run, commands, how);
+  (void)run(owner->close());
+  return taken;
 }
 
-result<command_source> nv_writes(tpm_version version, const transactor& run) {
-  if (version == tpm_version::v1_2)
-    return nv_writes_1_2(run);
-  return nv_writes_2_0();
-}
-
-/// Times NV writes; a 1.2 TPM gets a session for each call.
 measurement timed_writes(const server& host, tpm_version version,
                          const pace& how) {
-  return [&host, version, how]() -> result<double> {
-    const auto commands = nv_writes(version, host.run());
-    if (!commands)
-      return commands.error();
-    return time_commands(host.run(), *commands, how);
+  return [&host, version, how] {
+    return version == tpm_version::v1_2
+      ? time_writes_1_2(host.run(), how)
+      : time_commands(host.run(), nv_writes_2_0(), how);
   };
 }
 

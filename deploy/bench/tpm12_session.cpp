@@ -14,9 +14,10 @@ namespace {
 /// TPM_TAG_RQU_COMMAND (Part 2, 6).
 constexpr std::uint16_t tag_rqu_command = 0x00C1;
 
-/// TPM_ORD_OIAP and TPM_ORD_OSAP (Part 2, 17).
+/// Ordinals (Part 2, 17).
 constexpr std::uint32_t ord_oiap = 0x0000000A;
 constexpr std::uint32_t ord_osap = 0x0000000B;
+constexpr std::uint32_t ord_flush_specific = 0x000000BA;
 
 /// What we add to a session. It proves nothing here, where nobody replays.
 constexpr digest nonce_odd = {1};
@@ -125,6 +126,15 @@ result<unit> session::roll(byte_view response) {
     return problem{"a response without authorization"};
   nonce_even_ = to_digest(response.last(trailer_size));
   return unit{};
+}
+
+byte_vector session::close() const {
+  // TPM_RT_AUTH (Part 2, 4.1).
+  constexpr std::uint32_t rt_auth = 2;
+  return packet{tag_rqu_command, ord_flush_specific}
+    .put(handle_)
+    .put(rt_auth)
+    .finish();
 }
 
 } // namespace vtpm::deploy::tpm12

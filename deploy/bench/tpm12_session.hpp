@@ -27,7 +27,8 @@ public:
                                    const digest& secret);
 
   /// Authorizes a command, of tag TPM_TAG_RQU_AUTH1_COMMAND, with all its
-  /// parameters in it. The session stays open.
+  /// parameters in it. The session stays open, unless the command sets a
+  /// secret: then the TPM closes it (Part 1, 13.4).
   /// @param code The command's ordinal.
   /// @param handles How many octets of handles lead the body; the
   ///                authorization does not cover them.
@@ -37,6 +38,9 @@ public:
   /// Takes the next nonce out of the response to an authorized command. Without
   /// that the session is of no use any more.
   result<unit> roll(byte_view response);
+
+  /// Returns the command that closes the session; a TPM has room for few.
+  byte_vector close() const;
 
 private:
   session(std::uint32_t handle, const digest& key, const digest& nonce) noexcept

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tpm/block_file.hpp"
@@ -17,7 +16,9 @@ namespace {
 /// Removes a file that was made for a TPM that did not come to be.
 class half_made_file {
 public:
-  explicit half_made_file(std::string path) : path_(std::move(path)) {
+  /// Construct before anything is made.
+  explicit half_made_file(std::string path)
+    : path_(std::move(path)), kept_(::access(path_.c_str(), F_OK) == 0) {
     // nop
   }
 
@@ -25,9 +26,7 @@ public:
   half_made_file& operator=(const half_made_file&) = delete;
 
   ~half_made_file() {
-    struct stat found;
-    // A block device was there before.
-    if (!kept_ && ::lstat(path_.c_str(), &found) == 0 && S_ISREG(found.st_mode))
+    if (!kept_)
       ::unlink(path_.c_str());
   }
 
@@ -37,7 +36,8 @@ public:
 
 private:
   std::string path_;
-  bool kept_ = false;
+  /// Was there before, or is whole.
+  bool kept_;
 };
 
 /// Waits for the write under way.
@@ -79,14 +79,18 @@ tpm::result<tpm::uuid> create_state(const create_options& wanted) {
   const auto state = tpm::manufacture_libtpms(wanted.version, wanted.factory);
   if (!state)
     return state.error();
+  half_made_file state_file{wanted.state_path};
   auto device = tpm::block_file::create(wanted.state_path);
   if (!device)
     return device.error();
-  half_made_file state_file{wanted.state_path};
-  const auto key = tpm::create_local_key(wanted.key_path);
+  half_made_file key_file{wanted.key_path};
+  auto key = tpm::create_local_key(wanted.key_path);
+  if (!key && key.error().code == tpm::errc::exists)
+    return tpm::error{tpm::errc::exists,
+                      key.error().detail
+                        + "; if no state needs that key, remove it"};
   if (!key)
     return key.error();
-  half_made_file key_file{wanted.key_path};
   const auto id = wanted.id ? *wanted.id : tpm::make_uuid();
   const auto stored = first_commit(wanted, **device, *key, id, **state);
   if (!stored)

@@ -51,6 +51,13 @@ void harden_process() {
   warn_unless(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0,
               "give up privileges through exec");
   ::umask(S_IRWXG | S_IRWXO);
+  // A frontend costs three descriptors; the usual soft limit is 1024.
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    warn_unless(::setrlimit(RLIMIT_NOFILE, &files) == 0,
+                "raise the limit of open files");
+  }
   if (!may_lock_everything())
     log().warn("memory is not locked, so secrets may reach swap: give "
                "CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK");

@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
   set_log_level(given.log_level);
   harden_process();
   block_signals();
+  ignore_broken_pipes();
+  ignore_file_size_limits();
   auto running = domain::start(given);
   if (!running) {
     log().error("{}", running.error().text);

@@ -31,6 +31,10 @@ void ignore_broken_pipes() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+void ignore_file_size_limits() {
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
 result<xenio::loopback::descriptor> signal_source() {
   const auto set = termination_set();
   xenio::loopback::descriptor source{

@@ -17,6 +17,10 @@ void block_signals();
 /// Ignores SIGPIPE: a peer that hangs up is seen as EPIPE.
 void ignore_broken_pipes();
 
+/// Ignores SIGXFSZ: a write beyond RLIMIT_FSIZE fails with EFBIG, like any
+/// other that the disk refuses.
+void ignore_file_size_limits();
+
 /// Returns a descriptor that yields a signalfd_siginfo for each SIGTERM and
 /// SIGINT; reading does not block.
 /// @pre `block_signals` has been called.

@@ -34,7 +34,7 @@ constexpr std::size_t handshakes_max = 256;
 
 /// Messages, and new connections, that one look takes, so that a flood on one
 /// socket keeps nobody else waiting.
-constexpr int messages_per_look = 16;
+constexpr int messages_per_look = 2;
 
 /// DOMID_FIRST_RESERVED (xen/include/public/xen.h).
 constexpr domid domid_first_reserved = 0x7FF0;

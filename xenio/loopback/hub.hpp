@@ -28,8 +28,9 @@ struct claim_rule {
 
 /// Bounds on what unknown processes may cost us.
 struct hub_limits {
-  /// Frontends connected or connecting at once. Each takes two descriptors, its
-  /// connection and its doorbell; see RLIMIT_NOFILE (getrlimit(2)).
+  /// Frontends connected or connecting at once. Each takes up to three
+  /// descriptors, its connection and its doorbells; see RLIMIT_NOFILE
+  /// (getrlimit(2)).
   std::size_t frontends_max = 1024;
 };
 

@@ -162,8 +162,12 @@ result<std::optional<packet>> receive_packet(int socket) {
   auto descriptors = collect(header);
   if (size == 0)
     return error{errc::gone, "the peer has closed the connection"};
-  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+  if ((header.msg_flags & MSG_TRUNC) != 0)
     return error{errc::protocol, "an oversized message"};
+  if ((header.msg_flags & MSG_CTRUNC) != 0)
+    return error{errc::protocol,
+                 "more descriptors than it may pass, or than "
+                 "this process may have open"};
   const auto octets = byte_view{buffer}.first(static_cast<std::size_t>(size));
   return std::optional{
     packet{{octets.begin(), octets.end()}, std::move(descriptors)}};
