@@ -40,8 +40,8 @@ build() {
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
   fi
   (
-    cd "$root"
-    cmake --preset "$preset" -Wno-dev
-    cmake --build --preset "$preset" --target "${@:-all}"
+    cd "$root" &&
+      cmake --preset "$preset" -Wno-dev &&
+      cmake --build --preset "$preset" --target "${@:-all}"
   )
 }
