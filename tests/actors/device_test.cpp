@@ -62,6 +62,24 @@ TEST_SUITE("actors/device") {
     CHECK(next_step(view) == device_step::connect);
   }
 
+  TEST_CASE("a frontend that starts anew may offer the same numbers") {
+    auto view = online_view();
+    view.backend = view.written = xenbus_state::connected;
+    view.frontend = xenbus_state::initialised;
+    view.connected = view.same_offer = true;
+    CHECK(next_step(view) == device_step::nothing);
+    view.restarted = true;
+    CHECK(next_step(view) == device_step::connect);
+  }
+
+  TEST_CASE("a backend node that was made anew is announced again") {
+    auto view = online_view();
+    view.written = xenbus_state::connected;
+    view.frontend = xenbus_state::initialising;
+    view.connected = view.same_offer = true;
+    CHECK(next_step(view) == device_step::announce);
+  }
+
   TEST_CASE("a refused offer is not tried again, another one is") {
     auto view = online_view();
     view.backend = view.written = xenbus_state::closed;

@@ -59,9 +59,11 @@ struct domain_surroundings {
 /// A whole vTPM domain, every actor the real one, on a simulated hypervisor, a
 /// disk that lies and a scripted TPM. Nothing happens unless the test says so.
 struct domain_fixture : domain_surroundings, deterministic_system {
+  /// @param changed What powering on changed: the TPM actor commits it first.
   explicit domain_fixture(std::uint64_t seed = 1,
                           std::vector<actors::locality_rule> rules = {},
-                          actors::retry_policy retries = {}) {
+                          actors::retry_policy retries = {},
+                          tpm::snapshot_ptr changed = nullptr) {
     disk = std::make_unique<lying_disk>(seed);
     key.octets.assign(tpm::local_key::size, 0x5A);
     auto store
@@ -75,7 +77,8 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     gate = system.spawn(actors::response, persistence, tpm::durable_receipt{});
     executor = system.spawn(
       actors::tpm_executor,
-      actors::tpm_parts{std::make_unique<scripted_engine>(script), 0, nullptr},
+      actors::tpm_parts{std::make_unique<scripted_engine>(script), 0,
+                        std::move(changed)},
       gate, helper);
     caf::anon_send(persistence, actors::watch_atom_v, executor);
     control = system.spawn(echo_control);

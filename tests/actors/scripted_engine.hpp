@@ -57,6 +57,8 @@ struct engine_script {
   std::uint64_t resets = 0;
   std::uint64_t exits = 0;
   std::uint64_t cancels = 0;
+  /// `reset` fails from now on.
+  bool fail_resets = false;
   std::uint8_t last_locality = 0xFF;
   /// Set by `cancel`, consumed by the next `create` to end.
   bool cancelled = false;
@@ -101,6 +103,8 @@ public:
 
   tpm::result<tpm::snapshot_ptr> reset(tpm::startup) override {
     ++script_->resets;
+    if (script_->fail_resets)
+      return tpm::error{tpm::errc::engine, "told to fail"};
     script_->extends = 0;
     return current();
   }

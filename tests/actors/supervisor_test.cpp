@@ -3,6 +3,8 @@
 
 #include "actors/supervisor.hpp"
 
+#include <algorithm>
+
 #include "tests/actors/domain_fixture.hpp"
 #include "tests/printing.hpp"
 
@@ -68,6 +70,49 @@ TEST_SUITE("actors/supervisor") {
     CHECK(xen.mappings() == 1);
     CHECK(xen.bindings() == 1);
     serve_one(*this, *guest);
+  }
+
+  TEST_CASE_FIXTURE(world, "a new page under the old event channel") {
+    auto guest = connect(1);
+    const auto path = std::string{"/local/domain/1/device/vtpm/0/"};
+    xen.store().write(path + "state", "4", {});
+    settle_all();
+    auto page = std::make_shared<xenio::simulated::page_memory>();
+    const auto ref = xen.grant(1, page);
+    xen.store().write(path + "ring-ref", std::to_string(ref), {});
+    settle_all();
+    CHECK(guest->backend_state() == xenbus_state::connected);
+    CHECK(xen.mappings() == 1);
+    CHECK(xen.bindings() == 1);
+    // The new page is the one that is served.
+    const auto request = make_request(scripted::read);
+    std::copy(request.begin(), request.end(), page->octets.begin() + 8);
+    page->octets[0] = 10;
+    page->octets[4] = 1;
+    guest->ring();
+    settle_all();
+    CHECK(page->octets[4] == 2);
+  }
+
+  TEST_CASE_FIXTURE(world, "a domain's whole directory is removed at once") {
+    auto guest = connect(1);
+    auto other = connect(2);
+    xen.store().remove("backend/vtpm/1", {});
+    settle_all();
+    CHECK(xen.mappings() == 1);
+    serve_one(*this, *other);
+  }
+
+  TEST_CASE_FIXTURE(world,
+                    "a device removed and made again between two looks") {
+    auto guest = connect(1);
+    xen.store().remove("backend/vtpm/1/0", {});
+    xenio::simulated::guest again{xen, 1};
+    settle_all();
+    again.publish();
+    settle_all();
+    CHECK(again.backend_state() == xenbus_state::connected);
+    serve_one(*this, again);
   }
 
   TEST_CASE_FIXTURE(world, "a destroyed domain leaves nothing behind") {

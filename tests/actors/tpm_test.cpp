@@ -2,6 +2,10 @@
 
 #include "actors/tpm.hpp"
 
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "tests/actors/domain_fixture.hpp"
@@ -109,6 +113,102 @@ TEST_SUITE("actors/tpm") {
     run_to_end();
     CHECK(slow->take_response());
     CHECK(script->counter == 0);
+  }
+
+  TEST_CASE_FIXTURE(world, "reconnecting leaves no commands behind") {
+    // Each time with the predecessor's long command still running.
+    auto guest = connect(1);
+    for (auto i = 0; i < 20; ++i) {
+      guest->submit(0, make_request(scripted::create));
+      // Sometimes the ring takes the request only after it was told to end.
+      if (i % 2 == 0)
+        settle_all();
+      guest->renew_page();
+      guest->publish();
+      settle_all();
+      auto pending
+        = self->request(executor, caf::infinite, actors::report_atom_v);
+      settle_all();
+      pending.receive(
+        [](const actors::tpm_report& report) { CHECK(report.queued == 0); },
+        [](const caf::error&) { FAIL("expected a report"); });
+    }
+    auto other = connect(2);
+    other->submit(0, make_request(scripted::read));
+    settle_all();
+    REQUIRE(helper->busy());
+    helper->complete();
+    settle_all();
+    CHECK(other->take_response());
+  }
+
+  TEST_CASE("a commit that fails at start ends in failures, not in an end") {
+    using std::chrono::milliseconds;
+    auto state = std::make_shared<tpm::snapshot>();
+    state->permanent = tpm::secret_bytes(8);
+    world domain{
+      1, {}, {milliseconds{1}, milliseconds{1}, milliseconds{2}}, state};
+    auto guest = domain.connect(1);
+    guest->submit(0, make_request(scripted::read));
+    for (auto i = 0; i < 4 && !domain.committer->busy(); ++i)
+      domain.settle_all();
+    while (domain.committer->busy()) {
+      domain.fail_write(EFBIG);
+      domain.settle_all();
+      domain.advance(milliseconds{1});
+      domain.settle_all();
+    }
+    for (auto i = 0; i < 2; ++i) {
+      auto response = guest->take_response();
+      REQUIRE(response);
+      CHECK(result_of(*response) == 0x101);
+      guest->submit(0, make_request(scripted::read));
+      domain.settle_all();
+    }
+  }
+
+  TEST_CASE("a drain does not wait long for a disk that fails") {
+    using std::chrono::milliseconds;
+    world domain{1,
+                 {},
+                 {milliseconds{50}, milliseconds{50}, milliseconds{1u << 30},
+                  milliseconds{200}}};
+    auto guest = domain.connect(1);
+    guest->submit(0, make_request(scripted::increment));
+    domain.settle_all();
+    domain.fail_write(EIO);
+    domain.settle_all();
+    caf::anon_send(domain.persistence, actors::drain_atom_v);
+    auto pending = domain.self->request(domain.supervisor, caf::infinite,
+                                        actors::drain_atom_v);
+    auto waited = milliseconds{0};
+    domain.settle_all();
+    for (; waited < milliseconds{400}; waited += milliseconds{50}) {
+      if (domain.committer->busy())
+        domain.fail_write(EIO);
+      domain.settle_all();
+      domain.advance(milliseconds{50});
+      domain.settle_all();
+    }
+    auto failed = false;
+    pending.receive([](actors::done_atom) { FAIL("nothing was stored"); },
+                    [&](const caf::error&) { failed = true; });
+    CHECK(failed);
+    auto response = guest->take_response();
+    REQUIRE(response);
+    CHECK(result_of(*response) == 0x101);
+  }
+
+  TEST_CASE_FIXTURE(world, "a reset that fails is told to whoever asked") {
+    script->fail_resets = true;
+    auto pending = self->request(executor, caf::infinite, actors::reset_atom_v,
+                                 tpm::startup::clear);
+    run_to_end();
+    auto reason = caf::error{};
+    pending.receive([](actors::done_atom) { FAIL("it failed"); },
+                    [&](const caf::error& why) { reason = why; });
+    CHECK(reason == actors::domain_errc::engine_failed);
+    CHECK(actors::explain(reason).find("restart") != std::string::npos);
   }
 
   TEST_CASE_FIXTURE(world, "a frontend that dies ends its long command") {
