@@ -1,6 +1,6 @@
 #include "actors/device.hpp"
 
-#include <charconv>
+#include "protocol/decimal.hpp"
 
 namespace vtpm::actors {
 
@@ -8,16 +8,8 @@ namespace {
 
 using xenio::xenbus_state;
 
-/// Reads a decimal number that fills all of `text`.
 std::optional<std::uint32_t> parse_number(const device_nodes::value& text) {
-  if (!text || text->empty())
-    return std::nullopt;
-  auto number = std::uint32_t{0};
-  const auto* end = text->data() + text->size();
-  const auto [stop, error] = std::from_chars(text->data(), end, number);
-  if (error != std::errc{} || stop != end)
-    return std::nullopt;
-  return number;
+  return protocol::parse_decimal<std::uint32_t>(text.value_or(""));
 }
 
 device_step announce_once(const device_view& view) noexcept {
@@ -52,6 +44,16 @@ std::optional<connection_offer> parse_offer(const device_nodes& nodes,
     return std::nullopt;
   }
   return connection_offer{*ref, *channel};
+}
+
+std::vector<std::string> split_path(std::string_view path) {
+  std::vector<std::string> parts;
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    parts.emplace_back(path.substr(0, slash));
+    path = slash == path.npos ? std::string_view{} : path.substr(slash + 1);
+  }
+  return parts;
 }
 
 device_step next_step(const device_view& view) noexcept {

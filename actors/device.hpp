@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "actors/messages.hpp"
 
@@ -25,6 +27,9 @@ xenio::xenbus_state parse_xenbus_state(
 /// guest may have written anything.
 std::optional<connection_offer> parse_offer(const device_nodes& nodes,
                                             std::string& problem);
+
+/// Returns the names in a path of the store.
+std::vector<std::string> split_path(std::string_view path);
 
 /// All that the next step depends on.
 struct device_view {

@@ -55,10 +55,10 @@ void finish(self_type self, byte_view octets) {
   auto& parts = state.parts;
   auto& report = state.report;
   const auto& current = *state.current;
-  const auto too_large
-    = protocol::error_response(parts.version, refusal::failure);
+  protocol::error_packet too_large;
   if (octets.size() > current.packet_size_max) {
     log_refusal(self, "a response does not fit beside its extra pages");
+    too_large = protocol::error_response(parts.version, refusal::failure);
     octets = too_large;
   }
   [[maybe_unused]] const auto copied

@@ -1,6 +1,5 @@
 #include "actors/supervisor.hpp"
 
-#include <charconv>
 #include <chrono>
 #include <utility>
 
@@ -9,6 +8,7 @@
 
 #include "actors/collect.hpp"
 #include "actors/ring.hpp"
+#include "protocol/decimal.hpp"
 #include "protocol/log.hpp"
 
 namespace vtpm::actors {
@@ -72,31 +72,11 @@ void examine(self_type self, const frontend_id& id, device& dev) {
     });
 }
 
-std::vector<std::string> split_path(std::string_view path) {
-  std::vector<std::string> parts;
-  while (!path.empty()) {
-    const auto slash = path.find('/');
-    parts.emplace_back(path.substr(0, slash));
-    path = slash == path.npos ? std::string_view{} : path.substr(slash + 1);
-  }
-  return parts;
-}
-
-template <class T>
-std::optional<T> parse_name(const std::string& text) {
-  T number = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (text.empty() || error != std::errc{} || stop != end)
-    return std::nullopt;
-  return number;
-}
-
 /// Looks at the device DOMID/HANDLE, new or known.
 void examine_named(self_type self, const std::string& domain,
                    const std::string& handle) {
-  const auto domid = parse_name<xenio::domid>(domain);
-  const auto number = parse_name<std::uint32_t>(handle);
+  const auto domid = protocol::parse_decimal<xenio::domid>(domain);
+  const auto number = protocol::parse_decimal<std::uint32_t>(handle);
   if (!domid || !number)
     return; // not a device: whatever else the toolstack keeps there
   const auto id = frontend_id{*domid, *number};
