@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
+#include <utility>
+
+#include "protocol/decimal.hpp"
+#include "tpm/state_store.hpp"
 
 namespace vtpm::actors {
 
@@ -28,29 +31,12 @@ std::string_view cut(std::string_view& rest, char separator) {
   return head;
 }
 
-template <class T>
-std::optional<T> number(std::string_view text) {
-  T value{};
-  const auto [end, error]
-    = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
-
-/// Reads 8-4-4-4-12 hexadecimal digits and returns them in lower case.
+/// Reads a UUID in either case and returns it in lower case.
 std::optional<std::string> uuid(std::string_view text) {
-  if (text.size() != 36)
+  const auto id = tpm::parse_uuid(text);
+  if (!id)
     return std::nullopt;
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const auto dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? c != '-' : std::isxdigit(c) == 0)
-      return std::nullopt;
-    result += static_cast<char>(std::tolower(c));
-  }
-  return result;
+  return tpm::to_string(*id);
 }
 
 /// Which fields a rule has named so far.
@@ -86,10 +72,10 @@ std::string read_field(std::string_view field, seen_fields& seen,
   const auto name = cut(value, '=');
   if (name == "domid")
     return read_value(name, value, "a number of 0..65535", seen.domain,
-                      rule.domain, number<xenio::domid>);
+                      rule.domain, protocol::parse_decimal<xenio::domid>);
   if (name == "handle")
     return read_value(name, value, "a number of 0..4294967295", seen.handle,
-                      rule.handle, number<std::uint32_t>);
+                      rule.handle, protocol::parse_decimal<std::uint32_t>);
   if (name == "uuid")
     return read_value(name, value, "8-4-4-4-12 hexadecimal digits", seen.uuid,
                       rule.uuid, uuid);
@@ -98,7 +84,7 @@ std::string read_field(std::string_view field, seen_fields& seen,
 
 /// Reads one locality into `allowed`. Returns what is wrong, or "".
 std::string read_locality(std::string_view text, locality_set& allowed) {
-  const auto value = number<std::uint8_t>(text);
+  const auto value = protocol::parse_decimal<std::uint8_t>(text);
   const auto name
     = "locality " + (value ? std::to_string(*value) : quoted(text));
   if (!value || (*value > 4 && *value != 8))
