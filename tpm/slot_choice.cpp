@@ -87,8 +87,7 @@ std::string describe_slot(unsigned number, const examined_slot& slot) {
     case slot_condition::empty:
       return text + " is empty";
     case slot_condition::intact:
-      text
-        += slot.authentic ? " holds" : " is whole, but not opened by this key,";
+      text += slot.authentic ? " holds" : " is whole and was not opened,";
       return text + " generation " + std::to_string(image_of(slot).gen);
     case slot_condition::torn:
       return text + " holds a write that was cut short";
@@ -190,6 +189,26 @@ result<slot_choice> choose_slot(const examined_slots& slots,
   if (is_intact(slots[0]) || is_intact(slots[1]))
     return choose_from_one(slots, is_intact(slots[0]) ? 0 : 1, accept_older);
   return choose_from_none(slots);
+}
+
+result<unsigned> choose_recorded_slot(
+  const examined_slots& slots, const std::array<std::uint8_t, 32>& digest) {
+  for (const auto slot : {0u, 1u})
+    if (is_intact(slots[slot]) && slots[slot].digest == digest)
+      return slot;
+  if (has_condition(slots, slot_condition::later_format))
+    return error{errc::not_a_state,
+                 "the state needs a later version of vtpmd: "
+                   + describe(slots)};
+  if (is_intact(slots[0]) || is_intact(slots[1]))
+    return error{errc::rollback,
+                 "neither slot is the one that the key authority has on "
+                 "record: an older copy was put back, or the newest slot is "
+                 "damaged; bring back the newest state: "
+                   + describe(slots)};
+  return error{errc::damage,
+               "neither slot holds a whole state, restore a backup: "
+                 + describe(slots)};
 }
 
 std::string describe(const examined_slots& slots) {

@@ -14,6 +14,8 @@ struct examined_slot {
   bool authentic = false;
   /// The device refused to read some of it.
   bool unreadable = false;
+  /// Of the image as written, if the slot is intact.
+  std::array<std::uint8_t, 32> digest{};
 };
 
 /// Both slots, by number.
@@ -29,6 +31,12 @@ struct slot_choice {
 
 /// Decides as authority `local` does: state_format.md, "Which slot is live".
 result<slot_choice> choose_slot(const examined_slots& slots, bool accept_older);
+
+/// Decides as an authority that keeps records does: the slot of which it has
+/// the digest is live, and nothing else will do. Refuses with `errc::rollback`
+/// if a slot is whole, else with `errc::damage`.
+result<unsigned> choose_recorded_slot(
+  const examined_slots& slots, const std::array<std::uint8_t, 32>& digest);
 
 /// Returns one sentence on what was found in each slot.
 std::string describe(const examined_slots& slots);

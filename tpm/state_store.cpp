@@ -4,13 +4,9 @@
 #include <cassert>
 #include <utility>
 
-#include "protocol/big_endian.hpp"
 #include "tpm/aligned_buffer.hpp"
-#include "tpm/crypto/hkdf.hpp"
 #include "tpm/crypto/random.hpp"
-#include "tpm/crypto/sha256.hpp"
-#include "tpm/slot_choice.hpp"
-#include "tpm/slot_format.hpp"
+#include "tpm/slot_examination.hpp"
 #include "tpm/slot_payload.hpp"
 
 namespace vtpm::tpm {
@@ -19,122 +15,27 @@ slot_device::~slot_device() = default;
 
 namespace {
 
-/// Ties a slot's key to its use. Part of the disk format.
-constexpr auto key_label = std::array<std::uint8_t, 10>{
-  'v', 't', 'p', 'm', 'd', ' ', 's', 'l', 'o', 't'};
-
-/// Every key seals once, so the nonce need not vary.
-constexpr auto zero_nonce = aes_256_gcm::nonce{};
-
-/// The algorithms that slots are made of.
-struct slot_crypto {
-  hkdf_sha256 hkdf;
-  aes_256_gcm gcm;
-  sha_256 sha;
-
-  static result<slot_crypto> make() {
-    auto hkdf = hkdf_sha256::make();
-    if (!hkdf)
-      return hkdf.error();
-    auto gcm = aes_256_gcm::make();
-    if (!gcm)
-      return gcm.error();
-    auto sha = sha_256::make();
-    if (!sha)
-      return sha.error();
-    return slot_crypto{*std::move(hkdf), *std::move(gcm), *std::move(sha)};
-  }
-
-  /// Derives the key of one writing of one slot.
-  result<secret_bytes> key_for(byte_view secret, unsigned slot,
-                               const slot_header& header) {
-    using info_type = std::array<std::uint8_t, key_label.size() + 16 + 1 + 8>;
-    auto info = info_type{};
-    auto* at = std::copy(key_label.begin(), key_label.end(), info.data());
-    at = std::copy(header.image.id.begin(), header.image.id.end(), at);
-    at = protocol::store_be(at, static_cast<std::uint8_t>(slot));
-    at = protocol::store_be(at, header.image.gen);
-    assert(at == info.data() + info.size());
-    auto key = secret_bytes(aes_256_gcm::key_size);
-    auto derived = hkdf.derive(secret, header.salt, info, key);
-    if (!derived)
-      return derived.error();
-    return key;
-  }
-
-  /// Decrypts an intact slot; nullopt when the key does not open it.
-  result<std::optional<secret_bytes>> open_slot(byte_view secret, unsigned slot,
-                                                const slot_header& header,
-                                                byte_view octets) {
-    auto key = key_for(secret, slot, header);
-    if (!key)
-      return key.error();
-    const auto sealed = gather_sealed(header, octets);
-    auto plain = secret_bytes(sealed.size());
-    auto authentic = gcm.open(*key, zero_nonce, associated_data(slot, header),
-                              sealed, header.tag, plain);
-    if (!authentic)
-      return authentic.error();
-    if (!*authentic)
-      return std::optional<secret_bytes>{};
-    return std::optional{std::move(plain)};
-  }
-};
-
-/// What reading a slot gave.
-struct slot_reading {
-  bool complete = true;
-  /// Why something could not be read.
-  error reason{};
-  bool nothing = false;
-};
-
-/// Reads a slot, and what of it can be read when not all can.
-slot_reading read_slot(slot_device& device, unsigned slot,
-                       std::span<std::uint8_t> target) {
-  const auto start = std::uint64_t{slot} * slot_size;
-  if (device.read(start, target))
-    return {};
-  auto out = slot_reading{false, {}, true};
-  const auto step = std::max(device.alignment(), sector_size);
-  for (std::size_t offset = 0; offset < slot_size; offset += step) {
-    const auto block = target.subspan(offset, step);
-    auto done = device.read(start + offset, block);
-    if (done) {
-      out.nothing = false;
-      continue;
-    }
-    // Neither zeros nor a frame: what could not be read proves nothing.
-    std::fill(block.begin(), block.end(), std::uint8_t{0xFF});
-    out.reason = done.error();
-  }
-  return out;
-}
-
-result<unit> check_alignment(const slot_device& device) {
-  const auto alignment = device.alignment();
-  if (alignment >= sector_size && alignment <= slot_size
-      && (alignment & (alignment - 1)) == 0)
-    return unit{};
-  return error{errc::unusable,
-               "the device wants writes aligned to " + std::to_string(alignment)
-                 + " octets; a power of two from 512 to "
-                 + std::to_string(slot_size) + " is needed"};
+result<examination> sync_and_examine(slot_device& device, slot_cipher& cipher) {
+  auto synced = device.sync();
+  if (!synced)
+    return synced.error();
+  return examine(device, cipher);
 }
 
 } // namespace
 
 struct state_store::impl {
-  impl(slot_crypto algorithms, const local_key& key, std::size_t alignment)
-    : crypto(std::move(algorithms)),
-      secret(key.octets),
+  impl(slot_cipher algorithms, std::size_t alignment)
+    : cipher(std::move(algorithms)),
       device_alignment(alignment),
       buffer(alignment, slot_size) {
-    assert(secret.size() == local_key::size);
+    // nop
   }
 
-  slot_crypto crypto;
-  secret_bytes secret;
+  slot_cipher cipher;
+  /// Authority `local`'s. Empty: each writing has its own, of which nothing
+  /// stays but the key in the authority's record.
+  std::optional<secret_bytes> secret;
   std::size_t device_alignment;
   tpm_version version{};
   uuid id{};
@@ -174,6 +75,23 @@ struct state_store::impl {
     out.sealed_size = static_cast<std::uint32_t>(sealed_size);
     return out;
   }
+
+  /// Makes the key of one writing.
+  result<secret_bytes> new_key(unsigned slot, const slot_header& header) {
+    if (secret)
+      return cipher.derive_key(*secret, slot, header);
+    auto once = secret_bytes(local_key::size);
+    fill_random(once);
+    return cipher.derive_key(once, slot, header);
+  }
+
+  static result<opened> go_on_from(unsigned slot, examination& found,
+                                   std::optional<tpm_version> expected,
+                                   std::unique_ptr<impl> state);
+
+  static result<std::unique_ptr<impl>> make_blank(slot_device& device,
+                                                  tpm_version version,
+                                                  const uuid& id);
 };
 
 state_store::state_store(std::unique_ptr<impl> state) noexcept
@@ -183,108 +101,37 @@ state_store::state_store(std::unique_ptr<impl> state) noexcept
 
 state_store::~state_store() = default;
 
-namespace {
-
-/// Both slots as read, and what the key found in them.
-struct examination {
-  aligned_buffer octets;
-  examined_slots slots;
-  std::array<std::optional<secret_bytes>, 2> plain;
-
-  byte_view slot(unsigned number) noexcept {
-    return octets.span().subspan(number * slot_size, slot_size);
-  }
-};
-
-/// Reads and scans both slots; no key is needed.
-result<examination> examine(slot_device& device) {
-  auto aligned = check_alignment(device);
-  if (!aligned)
-    return aligned.error();
-  auto synced = device.sync();
-  if (!synced)
-    return synced.error();
-  auto out
-    = examination{aligned_buffer{device.alignment(), 2 * slot_size}, {}, {}};
-  auto nothing = true;
-  auto reason = error{};
-  for (unsigned i = 0; i < 2; ++i) {
-    auto reading = read_slot(
-      device, i, out.octets.span().subspan(i * slot_size, slot_size));
-    nothing = nothing && reading.nothing;
-    if (!reading.complete)
-      reason = std::move(reading.reason);
-    out.slots[i].unreadable = !reading.complete;
-    out.slots[i].scan = scan_slot(i, out.slot(i));
-  }
-  if (nothing)
-    return reason;
-  return out;
-}
-
-/// Tries the key on every slot that is intact.
-result<unit> unseal(examination& found, slot_crypto& crypto, byte_view secret) {
-  for (unsigned i = 0; i < 2; ++i) {
-    const auto& header = found.slots[i].scan.header;
-    if (!header)
-      continue;
-    auto plain = crypto.open_slot(secret, i, *header, found.slot(i));
-    if (!plain)
-      return plain.error();
-    found.plain[i] = *std::move(plain);
-    found.slots[i].authentic = found.plain[i].has_value();
-  }
-  return unit{};
-}
-
-} // namespace
-
-result<state_store::opened> state_store::open(
-  slot_device& device, const local_key& key,
-  std::optional<tpm_version> expected, bool accept_older) {
-  auto crypto = slot_crypto::make();
-  if (!crypto)
-    return crypto.error();
-  auto found = examine(device);
-  if (!found)
-    return found.error();
-  auto tried = unseal(*found, *crypto, key.octets);
-  if (!tried)
-    return tried.error();
-  auto choice = choose_slot(found->slots, accept_older);
-  if (!choice)
-    return choice.error();
-  const auto& image = found->slots[choice->live].scan.header->image;
+/// Takes over what was found in the slot that is live.
+result<state_store::opened> state_store::impl::go_on_from(
+  unsigned slot, examination& found, std::optional<tpm_version> expected,
+  std::unique_ptr<impl> state) {
+  const auto& image = found.slots[slot].scan.header->image;
   if (expected && *expected != image.version)
     return error{errc::other_version,
                  std::string{"the state belongs to a TPM "}
                    + to_string(image.version) + ", not to a TPM "
                    + to_string(*expected)};
-  auto payload = decode_payload(*found->plain[choice->live]);
+  auto payload = decode_payload(*found.plain[slot]);
   if (!payload)
     return payload.error();
-  auto state
-    = std::make_unique<impl>(*std::move(crypto), key, device.alignment());
   state->version = image.version;
   state->id = image.id;
   state->shadow_key = std::move(payload->shadow_key);
   state->durable = image.gen;
-  state->live = choice->live;
+  state->live = slot;
   state->live_count = image.count;
-  state->whole_slot_next = choice->older_accepted;
   return opened{std::unique_ptr<state_store>{new state_store(std::move(state))},
                 std::make_shared<const snapshot>(std::move(payload->state)),
-                describe(found->slots)};
+                describe(found.slots)};
 }
 
-result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
-                                                         const local_key& key,
-                                                         tpm_version version,
-                                                         const uuid& id) {
-  auto crypto = slot_crypto::make();
-  if (!crypto)
-    return crypto.error();
-  auto found = examine(device);
+/// Makes sure that there is nothing, and starts from there.
+result<std::unique_ptr<state_store::impl>> state_store::impl::make_blank(
+  slot_device& device, tpm_version version, const uuid& id) {
+  auto cipher = slot_cipher::make();
+  if (!cipher)
+    return cipher.error();
+  auto found = sync_and_examine(device, *cipher);
   if (!found)
     return found.error();
   for (const auto& slot : found->slots)
@@ -293,13 +140,84 @@ result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
                    "there is something already, wipe it first if it is not "
                    "needed: "
                      + describe(found->slots)};
-  auto state
-    = std::make_unique<impl>(*std::move(crypto), key, device.alignment());
+  auto state = std::make_unique<impl>(*std::move(cipher), device.alignment());
   state->version = version;
   state->id = id;
   state->shadow_key.resize(shadow_key_size);
   fill_random(state->shadow_key);
-  return std::unique_ptr<state_store>{new state_store(std::move(state))};
+  return state;
+}
+
+result<state_store::opened> state_store::open(
+  slot_device& device, const local_key& key,
+  std::optional<tpm_version> expected, bool accept_older) {
+  assert(key.octets.size() == local_key::size);
+  auto cipher = slot_cipher::make();
+  if (!cipher)
+    return cipher.error();
+  auto found = sync_and_examine(device, *cipher);
+  if (!found)
+    return found.error();
+  auto tried = unseal(*found, *cipher, key.octets);
+  if (!tried)
+    return tried.error();
+  auto choice = choose_slot(found->slots, accept_older);
+  if (!choice)
+    return choice.error();
+  auto state = std::make_unique<impl>(*std::move(cipher), device.alignment());
+  state->secret = key.octets;
+  state->whole_slot_next = choice->older_accepted;
+  return impl::go_on_from(choice->live, *found, expected, std::move(state));
+}
+
+result<state_store::opened> state_store::open(
+  slot_device& device, const key_record& record,
+  std::optional<tpm_version> expected) {
+  assert(record.key.size() == aes_256_gcm::key_size);
+  auto cipher = slot_cipher::make();
+  if (!cipher)
+    return cipher.error();
+  auto found = sync_and_examine(device, *cipher);
+  if (!found)
+    return found.error();
+  const auto live = choose_recorded_slot(found->slots, record.slot_digest);
+  if (!live)
+    return live.error();
+  const auto& header = *found->slots[*live].scan.header;
+  auto plain = cipher->open(record.key, *live, header, found->slot(*live));
+  if (!plain)
+    return plain.error();
+  if (!*plain)
+    return error{errc::wrong_key,
+                 "the key that the key authority has on record does not open "
+                 "the slot it has on record: "
+                   + describe(found->slots)};
+  found->plain[*live] = *std::move(plain);
+  found->slots[*live].authentic = true;
+  return impl::go_on_from(
+    *live, *found, expected,
+    std::make_unique<impl>(*std::move(cipher), device.alignment()));
+}
+
+result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
+                                                         const local_key& key,
+                                                         tpm_version version,
+                                                         const uuid& id) {
+  assert(key.octets.size() == local_key::size);
+  auto state = impl::make_blank(device, version, id);
+  if (!state)
+    return state.error();
+  (*state)->secret = key.octets;
+  return std::unique_ptr<state_store>{new state_store(*std::move(state))};
+}
+
+result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
+                                                         tpm_version version,
+                                                         const uuid& id) {
+  auto state = impl::make_blank(device, version, id);
+  if (!state)
+    return state.error();
+  return std::unique_ptr<state_store>{new state_store(*std::move(state))};
 }
 
 result<slot_write> state_store::prepare(generation gen, const snapshot& state) {
@@ -309,20 +227,19 @@ result<slot_write> state_store::prepare(generation gen, const snapshot& state) {
   auto header = impl_->new_header(gen, payload.size());
   if (!header)
     return header.error();
-  auto& crypto = impl_->crypto;
-  auto key = crypto.key_for(impl_->secret, slot, *header);
+  auto key = impl_->new_key(slot, *header);
   if (!key)
     return key.error();
   impl_->sealed.resize(payload.size());
-  auto tag = crypto.gcm.seal(*key, zero_nonce, associated_data(slot, *header),
-                             payload.parts(), impl_->sealed);
+  auto tag
+    = impl_->cipher.seal(*key, slot, *header, payload.parts(), impl_->sealed);
   if (!tag)
     return tag.error();
   header->tag = *tag;
   const auto image
     = impl_->buffer.span().first(header->image.count * sector_size);
   encode_image(slot, *header, impl_->sealed, image);
-  auto digest = crypto.sha.hash(image);
+  auto digest = impl_->cipher.digest(image);
   if (!digest)
     return digest.error();
   impl_->pending = header->image;

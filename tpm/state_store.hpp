@@ -136,10 +136,24 @@ public:
                              std::optional<tpm_version> expected,
                              bool accept_older);
 
+  /// The same by the rule of an authority that keeps records: the slot that
+  /// `record` names is live, the other may be anything and is written next. An
+  /// older copy of the state is refused, always (`errc::rollback`); nobody has
+  /// its key any more, so there is nothing to accept.
+  /// @param record What the authority holds for this vTPM.
+  static result<opened> open(slot_device& device, const key_record& record,
+                             std::optional<tpm_version> expected);
+
   /// A store on a device whose two slots are empty; refuses any other with
   /// `errc::exists`. Holds generation 0 until the first commit.
   static result<std::unique_ptr<state_store>> create(slot_device& device,
                                                      const local_key& key,
+                                                     tpm_version version,
+                                                     const uuid& id);
+
+  /// The same for an authority that keeps records: it has none of this vTPM
+  /// until the first commit gives it one.
+  static result<std::unique_ptr<state_store>> create(slot_device& device,
                                                      tpm_version version,
                                                      const uuid& id);
 

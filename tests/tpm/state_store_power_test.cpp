@@ -9,6 +9,7 @@
 
 using namespace vtpm;
 using namespace vtpm::tpm;
+using vtpm::tests::authority;
 using vtpm::tests::equal;
 using vtpm::tests::scripted_committer;
 using vtpm::tests::state_of;
@@ -19,7 +20,8 @@ namespace {
 /// One TPM's life with accidents.
 class history {
 public:
-  explicit history(std::uint64_t seed) : f_(seed), committer_(f_.disk) {
+  history(std::uint64_t seed, authority who) : f_(seed), committer_(f_.disk) {
+    f_.who = who;
     f_.create();
     commit_first();
   }
@@ -32,11 +34,21 @@ public:
         committer_.fail(EIO);
       else
         committer_.complete();
-      if (*committer_.finish())
+      if (*committer_.finish()) {
+        replace_record();
         acknowledge();
+      }
     }
-    if (pick(4) != 0)
+    if (pick(4) != 0) {
       start_write();
+      if (f_.who == authority::recording && pick(2) == 0) {
+        committer_.complete();
+        // The process dies between the write and the answer of the authority,
+        // who has the record or has not.
+        if (pick(2) == 0)
+          replace_record();
+      }
+    }
     if (pick(3) == 0)
       f_.disk.kill_writer();
     else
@@ -59,7 +71,12 @@ private:
     start_write();
     committer_.complete();
     REQUIRE(*committer_.finish());
+    replace_record();
     acknowledge();
+  }
+
+  void replace_record() {
+    f_.record = std::move(record_);
   }
 
   void acknowledge() {
@@ -78,6 +95,7 @@ private:
     auto write = f_.store->prepare(newest_, state);
     REQUIRE(write);
     attempts_[newest_].push_back(std::move(state));
+    record_ = std::move(write->record);
     committer_.start(write->offset, write->data);
   }
 
@@ -104,6 +122,8 @@ private:
 
   store_fixture f_;
   scripted_committer committer_;
+  /// Of the write under way.
+  key_record record_;
   generation newest_ = 0;
   generation acknowledged_ = 0;
   /// What the acknowledged generation holds.
@@ -117,10 +137,10 @@ constexpr std::uint64_t lives_per_case = 100;
 
 constexpr std::size_t accidents_per_life = 60;
 
-void live_through(std::uint64_t first_seed) {
+void live_through(std::uint64_t first_seed, authority who) {
   for (auto seed = first_seed; seed < first_seed + lives_per_case; ++seed) {
     CAPTURE(seed);
-    history life{seed};
+    history life{seed, who};
     while (life.accidents() < accidents_per_life)
       life.live_and_crash();
   }
@@ -131,19 +151,27 @@ void live_through(std::uint64_t first_seed) {
 TEST_SUITE("tpm/state_store_power") {
   // Cut in four, so that they run side by side.
   TEST_CASE("random accidents lose nothing acknowledged, first seeds") {
-    live_through(1);
+    live_through(1, authority::local);
   }
 
   TEST_CASE("random accidents lose nothing acknowledged, second seeds") {
-    live_through(1 + lives_per_case);
+    live_through(1 + lives_per_case, authority::local);
   }
 
   TEST_CASE("random accidents lose nothing acknowledged, third seeds") {
-    live_through(1 + 2 * lives_per_case);
+    live_through(1 + 2 * lives_per_case, authority::local);
   }
 
   TEST_CASE("random accidents lose nothing acknowledged, fourth seeds") {
-    live_through(1 + 3 * lives_per_case);
+    live_through(1 + 3 * lives_per_case, authority::local);
+  }
+
+  TEST_CASE("the same with records, first seeds") {
+    live_through(1, authority::recording);
+  }
+
+  TEST_CASE("the same with records, second seeds") {
+    live_through(1 + lives_per_case, authority::recording);
   }
 
   TEST_CASE("a write cut anywhere in order leaves the old state or the new") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -49,9 +50,20 @@ inline bool equal(const tpm::snapshot& left, const tpm::snapshot& right) {
   return left.permanent == right.permanent && left.savestate == right.savestate;
 }
 
+/// Who keeps the keys.
+enum class authority {
+  /// A secret that opens everything.
+  local,
+  /// A record of the newest slot alone: what the TPM Manager does.
+  recording,
+};
+
 /// A store on a lying disk, and the verbs of a test about it.
 struct store_fixture {
   lying_disk disk;
+  authority who = authority::local;
+  /// What the authority `recording` holds.
+  std::optional<tpm::key_record> record;
   tpm::local_key key = key_of(0x4B);
   tpm::uuid id{0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
                0x18, 0x19, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F};
@@ -66,7 +78,9 @@ struct store_fixture {
   }
 
   void create() {
-    auto made = tpm::state_store::create(disk, key, tpm_version::v2_0, id);
+    auto made = who == authority::local
+      ? tpm::state_store::create(disk, key, tpm_version::v2_0, id)
+      : tpm::state_store::create(disk, tpm_version::v2_0, id);
     REQUIRE(made);
     store = *std::move(made);
   }
@@ -74,7 +88,9 @@ struct store_fixture {
   /// Opens and returns what happened; keeps the store if it worked.
   tpm::result<unit> open(bool accept_older = false) {
     store.reset();
-    auto opened = tpm::state_store::open(disk, key, std::nullopt, accept_older);
+    auto opened = who == authority::local
+      ? tpm::state_store::open(disk, key, std::nullopt, accept_older)
+      : tpm::state_store::open(disk, record.value(), std::nullopt);
     if (!opened)
       return opened.error();
     store = std::move(opened->store);
@@ -91,8 +107,9 @@ struct store_fixture {
 
   /// Commits and acknowledges.
   void commit(tpm::generation gen, std::size_t size = 3700) {
-    const auto write = prepare(gen, size);
+    auto write = prepare(gen, size);
     disk.write_durably(write.offset, write.data);
+    record = std::move(write.record);
     CHECK(store->acknowledge().through() == gen);
   }
 
