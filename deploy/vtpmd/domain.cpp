@@ -18,118 +18,17 @@
 #include "actors/tpm.hpp"
 #include "deploy/vtpmd/control.hpp"
 #include "deploy/vtpmd/control_socket.hpp"
-#include "deploy/vtpmd/create_state.hpp"
+#include "deploy/vtpmd/foundation.hpp"
 #include "deploy/vtpmd/holding_committer.hpp"
 #include "deploy/vtpmd/notify.hpp"
 #include "deploy/vtpmd/signals.hpp"
 #include "protocol/log.hpp"
-#include "tpm/block_file.hpp"
 
 namespace vtpm::deploy {
 
 namespace {
 
 using namespace actors;
-
-int exit_code_for(tpm::errc code) noexcept {
-  switch (code) {
-    case tpm::errc::locked:
-      return daemon_exit::locked;
-    case tpm::errc::not_found:
-      return daemon_exit::no_state;
-    case tpm::errc::not_a_state:
-      return daemon_exit::not_a_state;
-    case tpm::errc::wrong_key:
-      return daemon_exit::wrong_key;
-    case tpm::errc::rollback:
-      return daemon_exit::rollback;
-    case tpm::errc::damage:
-      return daemon_exit::damage;
-    case tpm::errc::other_version:
-      return daemon_exit::other_version;
-    case tpm::errc::engine:
-      return daemon_exit::engine;
-    case tpm::errc::unusable:
-      return daemon_exit::unusable;
-    case tpm::errc::io:
-    case tpm::errc::exists:
-    case tpm::errc::too_large:
-      break;
-  }
-  return exit_code::failure;
-}
-
-start_problem problem_of(const tpm::error& reason) {
-  return {exit_code_for(reason.code), reason.detail};
-}
-
-/// What is below the actors.
-struct foundation {
-  std::unique_ptr<tpm::block_file> device;
-  std::unique_ptr<tpm::state_store> store;
-  std::unique_ptr<tpm::committer> committer;
-  std::unique_ptr<tpm::engine> engine;
-  /// The state, if powering on changed it.
-  tpm::snapshot_ptr changed;
-  tpm::startup startup;
-};
-
-tpm::result<unit> create(const options& given) {
-  const auto made = create_state({given.state_path,
-                                  given.key_path,
-                                  *given.version,
-                                  given.id,
-                                  {given.physical_presence, given.pcr_banks},
-                                  given.committer});
-  if (!made)
-    return made.error();
-  log().info("created a TPM {}, uuid {}", to_string(*given.version),
-             tpm::to_string(*made));
-  return unit{};
-}
-
-/// Opens the storage and powers the TPM on.
-basic_result<foundation, start_problem> lay_foundation(const options& given) {
-  if (given.create)
-    if (auto made = create(given); !made)
-      return problem_of(made.error());
-  foundation result;
-  auto device = tpm::block_file::open(given.state_path);
-  if (!device)
-    return problem_of(device.error());
-  result.device = std::move(*device);
-  auto key = tpm::load_local_key(given.key_path);
-  if (!key)
-    return problem_of(key.error());
-  auto opened = tpm::state_store::open(*result.device, *key, given.version,
-                                       given.accept_older);
-  if (!opened)
-    return problem_of(opened.error());
-  log().info("state {}: {}", given.state_path, opened->found);
-  result.store = std::move(opened->store);
-  const auto status = result.store->status();
-  const auto startup = startup_for(given, status.version);
-  if (!startup)
-    return start_problem{exit_code::usage, startup.error().text};
-  result.startup = *startup;
-  auto powered = tpm::power_on_libtpms(status.version, std::move(opened->state),
-                                       result.startup, given.physical_presence);
-  if (!powered)
-    return problem_of(powered.error());
-  result.engine = std::move(powered->instance);
-  result.changed = std::move(powered->changed);
-  auto committer
-    = tpm::make_committer(given.committer, result.device->descriptor());
-  if (!committer)
-    return problem_of(committer.error());
-  result.committer = std::move(*committer);
-  log().info("TPM {}, uuid {}, generation {}; commits by {}, {}; key authority "
-             "local: an old copy of the state cannot be told from the newest",
-             to_string(status.version), tpm::to_string(status.id),
-             status.durable, result.committer->name(),
-             result.device->direct() ? "O_DIRECT" : "through the page cache");
-  return result;
-}
 
 caf::actor_system_config& configure(caf::actor_system_config& config) {
   config.load<reactor>();
