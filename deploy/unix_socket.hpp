@@ -7,11 +7,11 @@
 #include <sys/types.h>
 
 #include "deploy/result.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::deploy {
 
-using xenio::loopback::descriptor;
+using xenio::descriptor;
 
 /// A listening Unix stream socket and its name in the file system, which goes
 /// with it.

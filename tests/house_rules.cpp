@@ -43,7 +43,7 @@ struct naming {
 };
 
 constexpr naming namings[] = {
-  {"xen", "^(xen/|xenctrl|xenevtchn|xengnttab|xenstore)"},
+  {"xen", "^(xen/|xenctrl|xenevtchn|xengnttab|xenstore|xentoollog)"},
   {"liburing", "^liburing(\\.h$|/)"},
   {"seccomp", "^seccomp\\.h$"},
   {"cli11", "^CLI/"},

@@ -41,7 +41,9 @@ public:
   /// Calls `changed` with the path of each node at or below `path` that is
   /// written or removed; once at first with `path` itself. Removing a node
   /// reports that node only, not what was below it; a watch below it gets its
-  /// own path. A relative `path` gets relative paths. All as in XenStore.
+  /// own path. A relative `path` gets relative paths. All as in XenStore, but
+  /// that changes which come faster than they are delivered may be reported as
+  /// one, with the node's own path or, when they are many, with `path`.
   virtual watch_id watch(std::string path,
                          std::function<void(const std::string&)> changed)
     = 0;

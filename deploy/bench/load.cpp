@@ -11,7 +11,7 @@
 #include "deploy/bench/packet.hpp"
 #include "deploy/bench/server.hpp"
 #include "deploy/bench/statistics.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::deploy {
 
@@ -47,7 +47,7 @@ private:
 
   const std::vector<xenio::frontend*>& rings_;
   const command_source& commands_;
-  xenio::loopback::descriptor epoll_{::epoll_create1(EPOLL_CLOEXEC)};
+  xenio::descriptor epoll_{::epoll_create1(EPOLL_CLOEXEC)};
   std::size_t to_submit_;
   std::size_t to_complete_;
 };

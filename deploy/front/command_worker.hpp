@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "deploy/front/ring_client.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::deploy {
 
@@ -62,7 +62,7 @@ private:
   void finish(completion done);
 
   const transactor run_;
-  const xenio::loopback::descriptor event_;
+  const xenio::descriptor event_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<job> queue_;

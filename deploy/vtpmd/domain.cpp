@@ -23,12 +23,31 @@
 #include "deploy/vtpmd/notify.hpp"
 #include "deploy/vtpmd/signals.hpp"
 #include "protocol/log.hpp"
+#include "xenio/loopback/hub.hpp"
+#include "xenio/xen/open.hpp"
 
 namespace vtpm::deploy {
 
 namespace {
 
 using namespace actors;
+
+/// Opens what lies between us and the frontends.
+xenio::result<std::unique_ptr<xenio::hypervisor>> open_hypervisor(
+  reactor& loop, const options& given) {
+  using hypervisor_ptr = std::unique_ptr<xenio::hypervisor>;
+  if (given.xen) {
+    // The libraries have no call for a peer's label.
+    log().info("frontends are known by domid, handle and uuid; security labels "
+               "(XSM/FLASK) are not read, and no rule can name one");
+    return xenio::xen::open(loop);
+  }
+  auto hub
+    = xenio::loopback::hub::listen(loop, given.listen_path, given.claims);
+  if (!hub)
+    return hub.error();
+  return hypervisor_ptr{std::move(*hub)};
+}
 
 caf::actor_system_config& configure(caf::actor_system_config& config) {
   config.load<reactor>();
@@ -71,7 +90,7 @@ struct domain::impl {
   supervisor_actor frontends;
   caf::actor guardian;
 
-  std::unique_ptr<xenio::loopback::hub> hub;
+  std::unique_ptr<xenio::hypervisor> hypervisor;
   std::unique_ptr<control_socket> socket;
   std::unique_ptr<termination_signals> signals;
   bool ending = false;
@@ -103,16 +122,16 @@ domain::impl::~impl() {
   exit(store);
   exit(authority);
   system.await_all_actors_done();
-  loop.call([this] { hub.reset(); });
+  loop.call([this] { hypervisor.reset(); });
 }
 
-/// Binds the sockets: what can still go wrong for reasons of the world.
+/// Opens the hypervisor and binds the sockets: what can still go wrong for
+/// reasons of the world.
 basic_result<unit, start_problem> domain::impl::listen(const options& given) {
-  auto listening
-    = xenio::loopback::hub::listen(loop, given.listen_path, given.claims);
-  if (!listening)
-    return start_problem{exit_code::failure, listening.error().detail};
-  hub = std::move(*listening);
+  auto opened = open_hypervisor(loop, given);
+  if (!opened)
+    return start_problem{exit_code::failure, opened.error().detail};
+  hypervisor = std::move(*opened);
   auto bound = control_socket::listen(
     loop, given.control_path,
     [this](std::string text, control_socket::responder answer) {
@@ -171,8 +190,9 @@ void domain::impl::serve(const options& given) {
   };
   frontends = system.spawn(
     supervisor,
-    supervisor_parts{&hub->store(), &hub->grants(), &hub->events(), version,
-                     given.localities, executor, operations, counters,
+    supervisor_parts{&hypervisor->store(), &hypervisor->grants(),
+                     &hypervisor->events(), version, given.localities, executor,
+                     operations, counters,
                      given.poll.count() > 0 ? &loop : nullptr});
   watch("tpm", executor);
   watch("response", gate);
@@ -185,7 +205,8 @@ void domain::impl::serve(const options& given) {
   guard();
   notifier.ready();
   log().info("listening for frontends at {}, for vtpmctl at {}",
-             given.listen_path, given.control_path);
+             given.xen ? "backend/vtpm in XenStore" : given.listen_path,
+             given.control_path);
 }
 
 /// None of these ends before we end it, but by a bug; then guests would wait

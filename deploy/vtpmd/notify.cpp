@@ -11,7 +11,7 @@
 #include <sys/un.h>
 
 #include "protocol/log.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::deploy {
 
@@ -61,7 +61,7 @@ void service_notifier::send(std::string_view assignments) const {
     address.sun_path[0] = '\0';
   const auto size = offsetof(sockaddr_un, sun_path) + socket_.size()
     + (socket_.front() == '@' ? 0 : 1);
-  xenio::loopback::descriptor channel{
+  xenio::descriptor channel{
     ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   // A lost READY=1 would get us killed, a manager that never reads must not
   // stop us.

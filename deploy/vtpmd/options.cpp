@@ -90,10 +90,15 @@ void add_tpm_options(CLI::App& app, options& target, option_texts& texts) {
 void add_frontend_options(CLI::App& app, options& target, option_texts& texts) {
   const auto* group = "Frontends";
   app
+    .add_flag("--xen", target.xen,
+              "Serve the frontends of this Xen domain: backend/vtpm in "
+              "XenStore")
+    ->group(group);
+  app
     .add_option("--listen", target.listen_path,
-                "Unix socket where loopback frontends connect")
+                "Instead of --xen: Unix socket where loopback frontends "
+                "connect")
     ->type_name("SOCKET")
-    ->required()
     ->group(group);
   app
     .add_option("--claim", texts.claims,
@@ -206,10 +211,27 @@ result<unit> convert_tpm(const option_texts& texts, bool banks_given,
   return unit{};
 }
 
+/// Checks where frontends come from. Both at once would give one domid to two
+/// domains.
+result<unit> check_frontends(const option_texts& texts, const options& target) {
+  if (target.xen == !target.listen_path.empty())
+    return problem{target.xen
+                     ? "give either --xen or --listen: one vtpmd serves the "
+                       "frontends of a hypervisor or of a socket"
+                     : "say where frontends come from: --xen, or --listen "
+                       "SOCKET"};
+  if (target.xen && !texts.claims.empty())
+    return problem{"--claim goes with --listen: whose a Xen frontend is, the "
+                   "toolstack says"};
+  return unit{};
+}
+
 /// Fills in everything else.
 result<unit> convert(const option_texts& texts, options& target) {
   if (target.key_path.empty())
     target.key_path = target.state_path + ".key";
+  if (auto checked = check_frontends(texts, target); !checked)
+    return checked;
   for (const auto& text : texts.localities) {
     std::string why;
     auto rule = actors::locality_rule::parse(text, why);

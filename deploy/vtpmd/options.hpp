@@ -34,6 +34,9 @@ struct options {
   std::vector<std::string> pcr_banks = {"sha1", "sha256"};
   /// 1.2: at manufacture and at every power-on.
   bool physical_presence = false;
+  /// Frontends are Xen's; else they are processes that connect to
+  /// `listen_path`.
+  bool xen = false;
   std::string listen_path;
   std::string control_path = default_control_path;
   std::vector<actors::locality_rule> localities;

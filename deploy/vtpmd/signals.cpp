@@ -35,9 +35,9 @@ void ignore_file_size_limits() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-result<xenio::loopback::descriptor> signal_source() {
+result<xenio::descriptor> signal_source() {
   const auto set = termination_set();
-  xenio::loopback::descriptor source{
+  xenio::descriptor source{
     ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!source)
     return problem{std::string{"cannot listen for signals: "}

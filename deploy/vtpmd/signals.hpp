@@ -6,7 +6,7 @@
 
 #include "deploy/result.hpp"
 #include "xenio/event_loop.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::deploy {
 
@@ -24,7 +24,7 @@ void ignore_file_size_limits();
 /// Returns a descriptor that yields a signalfd_siginfo for each SIGTERM and
 /// SIGINT; reading does not block.
 /// @pre `block_signals` has been called.
-result<xenio::loopback::descriptor> signal_source();
+result<xenio::descriptor> signal_source();
 
 /// Turns SIGTERM and SIGINT into calls on the event loop.
 class termination_signals {
@@ -42,13 +42,13 @@ public:
 
 private:
   termination_signals(xenio::event_loop& loop,
-                      xenio::loopback::descriptor source) noexcept
+                      xenio::descriptor source) noexcept
     : loop_(loop), source_(std::move(source)) {
     // nop
   }
 
   xenio::event_loop& loop_;
-  xenio::loopback::descriptor source_;
+  xenio::descriptor source_;
 };
 
 } // namespace vtpm::deploy

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "xenio/errc.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 // A doorbell is a connected pair of SOCK_SEQPACKET sockets; each octet sent is
 // one ring. Which end blocks is never asked: O_NONBLOCK belongs to the open

@@ -83,7 +83,7 @@ private:
   identity who_;
   std::unique_ptr<guest_page> page_;
   std::optional<raw_frontend> connection_;
-  loopback::descriptor bell_;
+  xenio::descriptor bell_;
   milliseconds current_tick_{0};
 };
 

@@ -9,10 +9,8 @@
 #include <sys/types.h>
 
 #include "xenio/errc.hpp"
-#include "xenio/event_channels.hpp"
 #include "xenio/event_loop.hpp"
-#include "xenio/grant_mapper.hpp"
-#include "xenio/store.hpp"
+#include "xenio/hypervisor.hpp"
 #include "xenio/types.hpp"
 
 namespace vtpm::xenio::loopback {
@@ -37,10 +35,8 @@ struct hub_limits {
 /// Stands in for the hypervisor and XenStore between vtpmd and processes of
 /// this machine: listens on a Unix socket, checks who may claim what, and is
 /// the three interfaces for them. All on the event loop's thread.
-class hub {
+class hub : public hypervisor {
 public:
-  virtual ~hub() = default;
-
   /// Listens on `socket_path` (0660; a stale socket is replaced, a live one is
   /// an error).
   /// @param rules Who may claim what; empty: the own uid may claim anything.
@@ -48,10 +44,6 @@ public:
                                              const std::string& socket_path,
                                              std::vector<claim_rule> rules,
                                              hub_limits limits = {});
-
-  virtual grant_mapper& grants() = 0;
-  virtual event_channels& events() = 0;
-  virtual xenio::store& store() = 0;
 };
 
 } // namespace vtpm::xenio::loopback

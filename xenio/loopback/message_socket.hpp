@@ -9,7 +9,7 @@
 
 #include "protocol/bytes.hpp"
 #include "xenio/errc.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 // Local sockets that keep message boundaries and carry descriptors.
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "xenio/errc.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 #include "xenio/loopback/page_mapping.hpp"
 #include "xenio/loopback/watched_doorbell.hpp"
 #include "xenio/types.hpp"

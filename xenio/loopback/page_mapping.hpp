@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "xenio/errc.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 #include "xenio/shared_page.hpp"
 
 namespace vtpm::xenio::loopback {

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "xenio/errc.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 #include "xenio/loopback/doorbell.hpp"
 #include "xenio/loopback/frontend.hpp"
 #include "xenio/loopback/page_mapping.hpp"

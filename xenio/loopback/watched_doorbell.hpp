@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "xenio/event_loop.hpp"
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 namespace vtpm::xenio::loopback {
 

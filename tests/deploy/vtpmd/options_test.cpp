@@ -78,6 +78,13 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK(given.commit_retry_limit.count() == 30);
   }
 
+  TEST_CASE("Xen frontends need no socket") {
+    const auto given = accepted(parse({"--state", "s", "--xen"}));
+    CHECK(given.xen);
+    CHECK(given.listen_path.empty());
+    CHECK_FALSE(accepted(parse_with({})).xen);
+  }
+
   TEST_CASE("every option arrives") {
     const auto given = accepted(parse({"--state",
                                        "/s",
@@ -148,6 +155,8 @@ TEST_SUITE("deploy/vtpmd/options") {
     const row rows[] = {
       {{}, "--state"},
       {{"--state", "s"}, "--listen"},
+      {{"--state", "s"}, "--xen"},
+      {{"--state", "s", "--xen", "--claim", "uid=1"}, "--claim"},
       {{"--state"}, "--state"},
     };
     for (const auto& row : rows)
@@ -166,6 +175,7 @@ TEST_SUITE("deploy/vtpmd/options") {
       {{"--committer", "aio"}, "--committer"},
       {{"--locality", "domid=3:5"}, "--locality"},
       {{"--claim", "domid=3"}, "--claim"},
+      {{"--xen"}, "--xen"},
       {{"--claim", "uid=1", "uid=2"}, "uid=2"},
       {{"--poll-us", "-1"}, "--poll-us"},
       {{"--poll-us", "10001"}, "--poll-us"},
@@ -189,26 +199,14 @@ TEST_SUITE("deploy/vtpmd/options") {
     const auto& exit = std::get<early_exit>(parsed);
     CHECK(exit.code == exit_code::success);
     CHECK(exit.err.empty());
-    for (const auto* name : {"--state",
-                             "--key",
-                             "--tpm",
-                             "--create",
-                             "--uuid",
-                             "--listen",
-                             "--control",
-                             "--locality",
-                             "--claim",
-                             "--startup",
-                             "--physical-presence",
-                             "--pcr-banks",
-                             "--committer",
-                             "--poll-us",
-                             "--accept-older",
-                             "--log-level",
-                             "--commit-retry-limit",
-                             "--config",
-                             "--version",
-                             "Example"}) {
+    for (const auto* name :
+         {"--state",        "--key",       "--tpm",
+          "--create",       "--uuid",      "--xen",
+          "--listen",       "--control",   "--locality",
+          "--claim",        "--startup",   "--physical-presence",
+          "--pcr-banks",    "--committer", "--poll-us",
+          "--accept-older", "--log-level", "--commit-retry-limit",
+          "--config",       "--version",   "Example"}) {
       CAPTURE(name);
       CHECK(exit.out.find(name) != std::string::npos);
     }

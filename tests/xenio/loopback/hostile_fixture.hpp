@@ -17,8 +17,8 @@ namespace vtpm::tests {
 inline constexpr auto page_seals = F_SEAL_SHRINK | F_SEAL_GROW;
 
 /// Makes a memory file of any size and seals.
-inline xenio::loopback::descriptor memory_file(off_t size, int seals) {
-  xenio::loopback::descriptor file{
+inline xenio::descriptor memory_file(off_t size, int seals) {
+  xenio::descriptor file{
     ::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
   REQUIRE(::ftruncate(file.get(), size) == 0);
   if (seals != 0)

@@ -9,7 +9,7 @@
 
 using namespace vtpm;
 using namespace vtpm::xenio;
-using loopback::descriptor;
+using xenio::descriptor;
 using tests::hostile_fixture;
 using tests::memory_file;
 using tests::page_seals;

@@ -137,7 +137,7 @@ private:
 public:
   xenio::loopback::raw_frontend link;
   std::unique_ptr<xenio::loopback::guest_page> page;
-  xenio::loopback::descriptor bell;
+  xenio::descriptor bell;
 };
 
 } // namespace vtpm::tests

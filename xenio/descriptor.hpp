@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace vtpm::xenio::loopback {
+namespace vtpm::xenio {
 
 /// Owns a file descriptor, or nothing.
 class descriptor {
@@ -40,4 +40,4 @@ private:
   int fd_ = -1;
 };
 
-} // namespace vtpm::xenio::loopback
+} // namespace vtpm::xenio

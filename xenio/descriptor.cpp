@@ -1,8 +1,8 @@
-#include "xenio/loopback/descriptor.hpp"
+#include "xenio/descriptor.hpp"
 
 #include <unistd.h>
 
-namespace vtpm::xenio::loopback {
+namespace vtpm::xenio {
 
 descriptor::~descriptor() {
   reset();
@@ -13,4 +13,4 @@ void descriptor::reset() noexcept {
     ::close(std::exchange(fd_, -1));
 }
 
-} // namespace vtpm::xenio::loopback
+} // namespace vtpm::xenio
