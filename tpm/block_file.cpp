@@ -32,26 +32,33 @@ error unusable(const std::string& path, const std::string& why) {
   return {errc::unusable, path + " cannot hold a state: " + why};
 }
 
-/// An open file and how to do I/O on it.
-struct opened_file {
-  owned_descriptor file;
-  bool direct;
-};
-
 /// Opens with O_DIRECT, or without where the filesystem refuses that.
-result<opened_file> open_for_io(const std::string& path, bool is_block) {
-  // O_EXCL without O_CREAT claims a block device: no mount, no second opener.
-  const auto flags
-    = O_RDWR | O_CLOEXEC | O_NOCTTY | O_DSYNC | (is_block ? O_EXCL : 0);
-  auto out = opened_file{
-    owned_descriptor{::open(path.c_str(), flags | O_DIRECT)}, true};
-  if (!out.file && errno == EINVAL)
-    out = {owned_descriptor{::open(path.c_str(), flags)}, false};
-  if (out.file)
-    return out;
+result<block_file::opened_file> open_for_io(const std::string& path,
+                                            int flags) {
+  flags |= O_CLOEXEC | O_NOCTTY;
+  auto file = owned_descriptor{::open(path.c_str(), flags | O_DIRECT)};
+  if (file)
+    return block_file::opened_file{std::move(file), true};
+  if (errno == EINVAL)
+    file = owned_descriptor{::open(path.c_str(), flags)};
+  if (file)
+    return block_file::opened_file{std::move(file), false};
   if (errno == EBUSY)
     return error{errc::locked, path + " is in use"};
   return io_error("cannot open " + path, errno);
+}
+
+/// Returns whether it is a block device and not a regular file.
+result<bool> is_block_device(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT)
+      return error{errc::not_found, "there is no " + path};
+    return io_error("cannot examine " + path, errno);
+  }
+  if (!S_ISBLK(info.st_mode) && !S_ISREG(info.st_mode))
+    return unusable(path, "neither a regular file nor a block device");
+  return S_ISBLK(info.st_mode);
 }
 
 /// The kernel ends the io_uring of a killed process, and with it the lock, some
@@ -73,6 +80,26 @@ result<unit> lock(int descriptor, const std::string& path) {
     std::this_thread::sleep_for(lock_pause);
   }
   return error{errc::locked, "another process has " + path + " open"};
+}
+
+/// Returns whether another process has the lock.
+result<bool> is_locked(int descriptor, const std::string& path) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(descriptor, F_OFD_GETLK, &whole) != 0)
+    return io_error("cannot ask for the lock of " + path, errno);
+  return whole.l_type != F_UNLCK;
+}
+
+/// Returns whether another process has claimed the block device. There is no
+/// way to ask but to claim it for an instant.
+result<bool> is_claimed(const std::string& path) {
+  const auto probe
+    = owned_descriptor{::open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC)};
+  if (!probe && errno != EBUSY)
+    return io_error("cannot open " + path, errno);
+  return !probe;
 }
 
 /// Refuses files that cannot be trusted to stay as we leave them.
@@ -116,7 +143,8 @@ std::optional<std::size_t> direct_alignment(int descriptor, bool is_block) {
 }
 
 /// Goes on without O_DIRECT. Changing the flag keeps the lock and the claim.
-result<unit> leave_direct(opened_file& opened, const std::string& path) {
+result<unit> leave_direct(block_file::opened_file& opened,
+                          const std::string& path) {
   const auto flags = ::fcntl(opened.file.get(), F_GETFL);
   if (flags < 0 || ::fcntl(opened.file.get(), F_SETFL, flags & ~O_DIRECT) != 0)
     return io_error("cannot turn direct I/O off for " + path, errno);
@@ -165,41 +193,63 @@ block_file::block_file(std::string path, owned_descriptor file,
 }
 
 result<std::unique_ptr<block_file>> block_file::open(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT)
-      return error{errc::not_found, "there is no " + path};
-    return io_error("cannot examine " + path, errno);
-  }
-  const auto type = info.st_mode & S_IFMT;
-  const auto is_block = type == S_IFBLK;
-  if (!is_block && type != S_IFREG)
-    return unusable(path, "neither a regular file nor a block device");
-  auto opened = open_for_io(path, is_block);
+  const auto is_block = is_block_device(path);
+  if (!is_block)
+    return is_block.error();
+  // O_EXCL without O_CREAT claims a block device: no mount, no second opener.
+  auto opened = open_for_io(path, O_RDWR | O_DSYNC | (*is_block ? O_EXCL : 0));
   if (!opened)
     return opened.error();
-  const auto descriptor = opened->file.get();
+  auto locked
+    = *is_block ? result<unit>{unit{}} : lock(opened->file.get(), path);
+  if (!locked)
+    return locked.error();
+  auto file = make(path, *std::move(opened), *is_block);
+  if (file && !(*file)->direct())
+    log().warn("{}: no direct I/O here, going on with O_DSYNC alone", path);
+  return file;
+}
+
+result<block_file::inspected> block_file::inspect(const std::string& path) {
+  const auto is_block = is_block_device(path);
+  if (!is_block)
+    return is_block.error();
+  auto opened = open_for_io(path, O_RDONLY);
+  if (!opened)
+    return opened.error();
+  auto in_use
+    = *is_block ? is_claimed(path) : is_locked(opened->file.get(), path);
+  if (!in_use)
+    return in_use.error();
+  auto file = make(path, *std::move(opened), *is_block);
+  if (!file)
+    return file.error();
+  return inspected{*std::move(file), *in_use};
+}
+
+/// Checks what was opened, and how I/O on it must be aligned.
+result<std::unique_ptr<block_file>> block_file::make(const std::string& path,
+                                                     opened_file opened,
+                                                     bool is_block) {
+  const auto descriptor = opened.file.get();
+  struct stat info {};
   if (::fstat(descriptor, &info) != 0)
     return io_error("cannot examine " + path, errno);
-  if ((info.st_mode & S_IFMT) != type)
+  if (S_ISBLK(info.st_mode) != is_block)
     return unusable(path, "it was replaced meanwhile");
-  auto ok = is_block ? result<unit>{unit{}} : lock(descriptor, path);
-  if (ok)
-    ok = is_block ? check_device(descriptor, path) : check_file(info, path);
+  auto ok = is_block ? check_device(descriptor, path) : check_file(info, path);
   if (!ok)
     return ok.error();
   auto alignment
-    = opened->direct ? direct_alignment(descriptor, is_block) : std::nullopt;
-  if (opened->direct && !alignment) {
-    ok = leave_direct(*opened, path);
+    = opened.direct ? direct_alignment(descriptor, is_block) : std::nullopt;
+  if (opened.direct && !alignment) {
+    ok = leave_direct(opened, path);
     if (!ok)
       return ok.error();
   }
-  if (!opened->direct)
-    log().warn("{}: no direct I/O here, going on with O_DSYNC alone", path);
   return std::unique_ptr<block_file>{
-    new block_file(path, std::move(opened->file),
-                   alignment.value_or(default_alignment), opened->direct)};
+    new block_file(path, std::move(opened.file),
+                   alignment.value_or(default_alignment), opened.direct)};
 }
 
 result<std::unique_ptr<block_file>> block_file::create(

@@ -17,6 +17,20 @@ public:
   /// `errc::unusable` is a file that is too small or that others may write.
   static result<std::unique_ptr<block_file>> open(const std::string& path);
 
+  /// An open file and how to do I/O on it.
+  struct opened_file {
+    owned_descriptor file;
+    bool direct;
+  };
+
+  /// A state opened for reading alone.
+  struct inspected;
+
+  /// Opens an existing state to look at it, whoever else has it open, and
+  /// changes nothing. What is read while a vtpmd runs may be a slot that is
+  /// just being written. Refuses what `open` refuses but for `errc::locked`.
+  static result<inspected> inspect(const std::string& path);
+
   /// A regular file: makes it, 0600, zero-filled and synced with its directory;
   /// `errc::exists` if it is there, unless it is nothing but the zeros that a
   /// creation which was cut short has left. A block device: opens it; whether
@@ -42,6 +56,10 @@ public:
   result<unit> sync() override;
 
 private:
+  static result<std::unique_ptr<block_file>> make(const std::string& path,
+                                                  opened_file opened,
+                                                  bool is_block);
+
   block_file(std::string path, owned_descriptor file, std::size_t alignment,
              bool direct) noexcept;
 
@@ -49,6 +67,12 @@ private:
   owned_descriptor file_;
   std::size_t alignment_;
   bool direct_;
+};
+
+struct block_file::inspected {
+  std::unique_ptr<block_file> file;
+  /// Another process has it open as a state.
+  bool in_use;
 };
 
 } // namespace vtpm::tpm

@@ -7,6 +7,7 @@
 #include "protocol/bytes.hpp"
 #include "tpm/crypto/secret.hpp"
 #include "tpm/errc.hpp"
+#include "tpm/field_list.hpp"
 #include "tpm/snapshot.hpp"
 
 namespace vtpm::tpm {
@@ -37,9 +38,6 @@ public:
   std::size_t size() const noexcept;
 
 private:
-  /// Type and length.
-  using field_header = std::array<std::uint8_t, 2 + 4>;
-
   std::array<field_header, 3> headers_;
   std::array<byte_view, 6> parts_;
 };

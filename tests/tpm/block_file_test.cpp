@@ -240,6 +240,32 @@ TEST_SUITE("tpm/block_file") {
     CHECK((*file)->sync());
   }
 
+  TEST_CASE("a state can be looked at, whoever has it open") {
+    const scratch_directory dir;
+    const auto missing = block_file::inspect(dir / "state");
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().code == errc::not_found);
+    auto owner = block_file::create(dir / "state");
+    REQUIRE(owner);
+    const auto meanwhile = block_file::inspect(dir / "state");
+    REQUIRE(meanwhile);
+    CHECK(meanwhile->in_use);
+    auto buffer = aligned_buffer{meanwhile->file->alignment(), slot_size};
+    CHECK(meanwhile->file->read(0, buffer.span()));
+    owner = error{errc::io, "closed"};
+    const auto later = block_file::inspect(dir / "state");
+    REQUIRE(later);
+    CHECK_FALSE(later->in_use);
+    // Looking takes no lock.
+    CHECK(block_file::open(dir / "state"));
+    // And nothing can be written through it.
+    CHECK(::pwrite(later->file->descriptor(), "x", 1, 0) < 0);
+    write_file(dir / "small", slot_size);
+    const auto small = block_file::inspect(dir / "small");
+    REQUIRE_FALSE(small);
+    CHECK(small.error().code == errc::unusable);
+  }
+
   TEST_CASE("states survive on a block device, with one opener") {
     const scratch_directory dir;
     write_file(dir / "image", 4 * slot_size);
@@ -255,6 +281,9 @@ TEST_SUITE("tpm/block_file") {
     auto file = block_file::open(device.path);
     REQUIRE(file);
     check_refused(device.path, errc::locked);
+    const auto meanwhile = block_file::inspect(device.path);
+    REQUIRE(meanwhile);
+    CHECK(meanwhile->in_use);
     CHECK((*file)->alignment() >= sector_size);
     // Creating on a device is for the store to refuse.
     auto store = state_store::create(**file, key_of(1), tpm_version::v1_2, {});
