@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "deploy/command_line.hpp"
+#include "deploy/ctl/offline_options.hpp"
 #include "deploy/parse_text.hpp"
 #include "deploy/ring_identity.hpp"
 #include "deploy/vtpmd/options.hpp"
@@ -85,8 +86,8 @@ void add_create_options(CLI::App& create, option_texts& texts) {
 result<create_options> convert_create(const option_texts& texts,
                                       bool banks_given) {
   create_options wanted;
-  wanted.state_path = texts.state;
-  wanted.key_path = texts.key.empty() ? texts.state + ".key" : texts.key;
+  wanted.place.state_path = texts.state;
+  wanted.place.key_path = texts.key.empty() ? texts.state + ".key" : texts.key;
   const auto version = parse_tpm_version(texts.version);
   if (!version)
     return problem{"--tpm: " + version.error().text};
@@ -147,8 +148,9 @@ control_request request_of(const CLI::App& app) {
 
 std::variant<ctl_command, early_exit> parse_ctl_options(
   int argc, const char* const* argv) {
-  CLI::App app{"Asks a running vtpmd, or makes a TPM for a new one.",
-               "vtpmctl"};
+  CLI::App app{
+    "Asks a running vtpmd; makes, looks at and carries TPMs without one.",
+    "vtpmctl"};
   option_texts texts;
   prepare(app);
   add_route_options(app, texts);
@@ -158,9 +160,11 @@ std::variant<ctl_command, early_exit> parse_ctl_options(
   auto* create = app.add_subcommand(
     "create", "Make a TPM that is ready to use; needs no vtpmd");
   add_create_options(*create, texts);
+  const offline_subcommands offline{app};
   app.footer("Examples:\n"
              "  vtpmctl create --state ./tpm --tpm 2.0\n"
              "  vtpmctl --control ./control stats --json\n"
+             "  vtpmctl inspect ./tpm\n"
              "\n"
              "The manual page vtpmctl(8) says more.\n");
   if (auto exit = parse(app, argc, argv))
@@ -173,6 +177,12 @@ std::variant<ctl_command, early_exit> parse_ctl_options(
     if (!wanted)
       return usage_error(app, wanted.error());
     return ctl_command{std::move(*wanted)};
+  }
+  if (auto wanted = offline.given()) {
+    if (!*wanted)
+      return usage_error(app, wanted->error());
+    return std::visit(
+      [](auto& command) { return ctl_command{std::move(command)}; }, **wanted);
   }
   auto question = convert_ask(request_of(app), app, texts);
   if (!question)

@@ -4,6 +4,8 @@
 #include <string>
 #include <variant>
 
+#include "deploy/ctl/inspect.hpp"
+#include "deploy/ctl/transfer.hpp"
 #include "deploy/result.hpp"
 #include "deploy/vtpmd/control_request.hpp"
 #include "deploy/vtpmd/create_state.hpp"
@@ -33,8 +35,9 @@ struct ask_command {
   bool json = false;
 };
 
-/// Everything vtpmctl can be told: ask a vtpmd, or make a TPM without one.
-using ctl_command = std::variant<ask_command, create_options>;
+/// Everything vtpmctl can be told: ask a vtpmd, or work on files without one.
+using ctl_command = std::variant<ask_command, create_options, inspect_command,
+                                 export_command, import_command>;
 
 /// Reads the command line; see vtpmctl(8).
 std::variant<ctl_command, early_exit> parse_ctl_options(

@@ -9,6 +9,7 @@
 #include "deploy/ctl/tables.hpp"
 #include "deploy/vtpmd/hardening.hpp"
 #include "deploy/vtpmd/signals.hpp"
+#include "deploy/vtpmd/start_problem.hpp"
 
 namespace {
 
@@ -29,6 +30,41 @@ int run(const create_options& wanted) {
     return complain(id.error().detail, exit_code::failure);
   std::printf("%s\n", tpm::to_string(*id).c_str());
   return exit_code::success;
+}
+
+int run(const inspect_command& wanted) {
+  if (wanted.key_path)
+    harden_process();
+  const auto found = inspect(wanted);
+  if (!found)
+    return complain(found.error().detail, exit_code_for(found.error().code));
+  const auto output = wanted.json
+    ? to_json(wanted.state_path, *found).dump(2) + '\n'
+    : to_text(wanted.state_path, *found);
+  std::fputs(output.c_str(), stdout);
+  return exit_code_of(*found);
+}
+
+/// Says what was carried over, one line each.
+int report(const tpm::result<transferred>& done) {
+  if (!done)
+    return complain(done.error().detail, exit_code_for(done.error().code));
+  std::printf("TPM %s, uuid %s, generation %llu\n", to_string(done->version),
+              tpm::to_string(done->id).c_str(),
+              static_cast<unsigned long long>(done->gen));
+  if (!done->left_behind.empty())
+    std::printf("left behind: %s\n", done->left_behind.c_str());
+  return exit_code::success;
+}
+
+int run(const export_command& wanted) {
+  harden_process();
+  return report(run_export(wanted));
+}
+
+int run(const import_command& wanted) {
+  harden_process();
+  return report(run_import(wanted));
 }
 
 int run(const ask_command& question) {

@@ -89,7 +89,7 @@ std::string cell(const json& object, const char* pointer) {
 /// Numbers go right, everything else left.
 bool is_numeric(const std::string& text) {
   return text == "-"
-         || text.find_first_not_of("0123456789.") == std::string::npos;
+    || text.find_first_not_of("0123456789.") == std::string::npos;
 }
 
 std::string aligned(const std::vector<row>& rows) {

@@ -51,52 +51,62 @@ tpm::result<unit> wait_for(tpm::committer& writer) {
   }
 }
 
-/// Makes `state` generation 1 of the store on `device`.
-tpm::result<unit> first_commit(const create_options& wanted,
-                               tpm::block_file& device,
-                               const tpm::local_key& key, const tpm::uuid& id,
+/// Makes `state` the first commit of the store on `device`.
+tpm::result<unit> first_commit(tpm::state_store& store, tpm::committer& writer,
+                               tpm::generation gen,
                                const tpm::snapshot& state) {
-  auto store = tpm::state_store::create(device, key, wanted.version, id);
-  if (!store)
-    return store.error();
-  auto writer = tpm::make_committer(wanted.committer, device.descriptor());
-  if (!writer)
-    return writer.error();
-  const auto write = (*store)->prepare(1, state);
+  const auto write = store.prepare(gen, state);
   if (!write)
     return write.error();
-  (*writer)->start(write->offset, write->data);
-  auto written = wait_for(**writer);
+  writer.start(write->offset, write->data);
+  auto written = wait_for(writer);
   if (written)
-    (*store)->acknowledge();
+    store.acknowledge();
   return written;
 }
 
 } // namespace
 
-tpm::result<tpm::uuid> create_state(const create_options& wanted) {
-  // First, because it takes longest and leaves nothing behind.
-  const auto state = tpm::manufacture_libtpms(wanted.version, wanted.factory);
-  if (!state)
-    return state.error();
-  half_made_file state_file{wanted.state_path};
-  auto device = tpm::block_file::create(wanted.state_path);
+tpm::result<unit> store_new_state(const state_place& place, tpm_version version,
+                                  const tpm::uuid& id, tpm::generation gen,
+                                  const tpm::snapshot& state,
+                                  tpm::committer_kind committer) {
+  half_made_file state_file{place.state_path};
+  auto device = tpm::block_file::create(place.state_path);
   if (!device)
     return device.error();
-  half_made_file key_file{wanted.key_path};
-  auto key = tpm::create_local_key(wanted.key_path);
+  half_made_file key_file{place.key_path};
+  auto key = tpm::create_local_key(place.key_path);
   if (!key && key.error().code == tpm::errc::exists)
     return tpm::error{tpm::errc::exists,
                       key.error().detail
                         + "; if no state needs that key, remove it"};
   if (!key)
     return key.error();
-  const auto id = wanted.id ? *wanted.id : tpm::make_uuid();
-  const auto stored = first_commit(wanted, **device, *key, id, **state);
+  auto store = tpm::state_store::create(**device, *key, version, id);
+  if (!store)
+    return store.error();
+  auto writer = tpm::make_committer(committer, (*device)->descriptor());
+  if (!writer)
+    return writer.error();
+  auto stored = first_commit(**store, **writer, gen, state);
   if (!stored)
     return stored.error();
   state_file.keep();
   key_file.keep();
+  return unit{};
+}
+
+tpm::result<tpm::uuid> create_state(const create_options& wanted) {
+  // First, because it takes longest and leaves nothing behind.
+  const auto state = tpm::manufacture_libtpms(wanted.version, wanted.factory);
+  if (!state)
+    return state.error();
+  const auto id = wanted.id ? *wanted.id : tpm::make_uuid();
+  const auto stored = store_new_state(wanted.place, wanted.version, id,
+                                      /*gen=*/1, **state, wanted.committer);
+  if (!stored)
+    return stored.error();
   return id;
 }
 

@@ -9,41 +9,12 @@ namespace vtpm::deploy {
 
 namespace {
 
-int exit_code_for(tpm::errc code) noexcept {
-  switch (code) {
-    case tpm::errc::locked:
-      return daemon_exit::locked;
-    case tpm::errc::not_found:
-      return daemon_exit::no_state;
-    case tpm::errc::not_a_state:
-      return daemon_exit::not_a_state;
-    case tpm::errc::wrong_key:
-      return daemon_exit::wrong_key;
-    case tpm::errc::rollback:
-      return daemon_exit::rollback;
-    case tpm::errc::damage:
-      return daemon_exit::damage;
-    case tpm::errc::other_version:
-      return daemon_exit::other_version;
-    case tpm::errc::engine:
-      return daemon_exit::engine;
-    case tpm::errc::unusable:
-      return daemon_exit::unusable;
-    case tpm::errc::io:
-    case tpm::errc::exists:
-    case tpm::errc::too_large:
-      break;
-  }
-  return exit_code::failure;
-}
-
 start_problem problem_of(const tpm::error& reason) {
   return {exit_code_for(reason.code), reason.detail};
 }
 
 tpm::result<unit> create(const options& given) {
-  const auto made = create_state({given.state_path,
-                                  given.key_path,
+  const auto made = create_state({{given.state_path, given.key_path},
                                   *given.version,
                                   given.id,
                                   {given.physical_presence, given.pcr_banks},

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "tpm/errc.hpp"
+
 namespace vtpm::deploy {
 
 /// What vtpmd exits with, beside `exit_code`'s; see vtpmd(8).
@@ -26,8 +28,13 @@ inline constexpr int engine = 17;
 /// The state or the key file is there and cannot be used as it is: its size,
 /// owner or permissions.
 inline constexpr int unusable = 18;
+/// The operating system does not let vtpmd read or write the state or the key.
+inline constexpr int unreadable = 19;
 
 } // namespace daemon_exit
+
+/// Returns what vtpmd exits with when its state fails it like this.
+int exit_code_for(tpm::errc code) noexcept;
 
 /// Why vtpmd did not start.
 struct start_problem {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Command lines, exit codes, and what is said to the operator."""
 
+import base64
 import re
 import socket
 
@@ -9,9 +10,9 @@ import ring
 import tpm20
 from harness import check, equal
 
-# What vtpmd exits with (deploy/vtpmd/domain.hpp).
+# What vtpmd exits with (deploy/vtpmd/start_problem.hpp).
 USAGE, NO_CONNECTION = 2, 3
-LOCKED, NO_STATE, NOT_A_STATE, WRONG_KEY, DAMAGE = 10, 11, 12, 13, 15
+LOCKED, NO_STATE, NOT_A_STATE, WRONG_KEY = 10, 11, 12, 13
 OTHER_VERSION = 16
 
 PROGRAMS = ("vtpmd", "vtpm-front", "vtpmctl")
@@ -134,7 +135,17 @@ def config_file(lab):
                       "--config", config), USAGE, "a bad name in it")
 
 
-def no_secrets_in_logs(lab):
+def forms_of(octets):
+    """Returns the texts that octets might show up as."""
+    yield from (octets.hex(), octets.hex().upper(), octets.hex(" "),
+                octets.decode("latin-1"))
+    # Of base64 what does not depend on the neighbours, at every alignment.
+    for shift in range(3):
+        size = (len(octets) - shift) // 3 * 3
+        yield base64.b64encode(octets[shift:shift + size]).decode()
+
+
+def no_secrets_are_shown(lab):
     daemon = lab.vtpmd()
     guest = daemon.ring()
     password, data = b"open sesame 4711", b"what nobody should read"
@@ -144,16 +155,27 @@ def no_secrets_in_logs(lab):
     equal(tpm20.result(guest.transact(tpm20.nv_write(index, data, password))),
           0, "a secret is written under a password")
     guest.transact(tpm20.nv_read(index, len(data), password))
-    log = daemon.process.log()
-    check("NV_Write" in log, "the debug log names the command", log)
+    said = {"the debug log": daemon.process.log()}
+    check("NV_Write" in said["the debug log"],
+          "the debug log names the command", said["the debug log"])
+    for request in ("status", "frontends", "stats"):
+        said[f"vtpmctl {request}"] = (daemon.ctl(request)
+                                      + daemon.ctl(request, "--json"))
+    inspect = (lab.program("vtpmctl"), "inspect", daemon.state, "--key",
+               daemon.key)
+    said["vtpmctl inspect"] = (lab.run(*inspect).stdout
+                               + lab.run(*inspect, "--json").stdout)
     key = daemon.key.read_bytes()
+    # Behind the first sector's frame. Sealed it is no secret, but has no
+    # business there.
+    state = daemon.state.read_bytes()
     secrets = [password, data]
-    secrets += [key[i:i + 8] for i in range(0, len(key) - 8, 4)
-                if len(set(key[i:i + 8])) > 4]
-    shown = [s for s in secrets for form in (s.hex(), s.hex().upper(),
-                                             s.decode("latin-1"))
-             if form in log]
-    equal(shown, [], "and shows neither password, data nor key")
+    secrets += [octets[i:i + 8] for octets in (key, state[56:508])
+                for i in range(0, len(octets) - 8, 4)
+                if len(set(octets[i:i + 8])) > 4]
+    for name, text in said.items():
+        shown = [s for s in secrets for form in forms_of(s) if form in text]
+        equal(shown, [], f"{name} shows neither password, data, key nor state")
 
 
 def control_socket(lab):
@@ -189,4 +211,4 @@ def control_socket(lab):
 if __name__ == "__main__":
     harness.main(help_and_version, bad_values, nobody_answers,
                  states_that_cannot_be_opened, files_are_private, config_file,
-                 no_secrets_in_logs, control_socket)
+                 no_secrets_are_shown, control_socket)

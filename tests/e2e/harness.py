@@ -156,12 +156,12 @@ class Process:
 class Vtpmd:
     """One vtpmd and its files; may be started again."""
 
-    def __init__(self, lab, name, tpm, options):
+    def __init__(self, lab, name, tpm, options, state=None):
         self.lab = lab
         self.name = name
         self.tpm = tpm
         self.options = options
-        self.state = lab.path / f"{name}.state"
+        self.state = state or lab.path / f"{name}.state"
         self.key = lab.path / f"{name}.state.key"
         self.socket = lab.path / f"{name}.ring"
         self.control = lab.path / f"{name}.control"
@@ -179,8 +179,9 @@ class Vtpmd:
             self.process = self.lab.spawn(
                 self.name,
                 [self.lab.program("vtpmd"), "--state", self.state,
-                 "--listen", self.socket, "--control", self.control,
-                 "--log-level", "debug", *more, *self.options],
+                 "--key", self.key, "--listen", self.socket,
+                 "--control", self.control, "--log-level", "debug", *more,
+                 *self.options],
                 {"NOTIFY_SOCKET": str(self.notify)})
             deadline = time.monotonic() + STEP_S
             while True:
@@ -271,9 +272,10 @@ class Lab:
             timeout=STEP_S, cwd=self.path, check=False,
             env={**os.environ, **(environment or {})})
 
-    def vtpmd(self, tpm="2.0", name="vtpmd", options=()):
-        """Makes a new TPM and serves it."""
-        made = Vtpmd(self, name, tpm, [str(o) for o in options])
+    def vtpmd(self, tpm="2.0", name="vtpmd", options=(), state=None):
+        """Makes a new TPM, on a path of its own or the one given, and serves
+        it."""
+        made = Vtpmd(self, name, tpm, [str(o) for o in options], state)
         self.daemons.append(made)
         return made
 

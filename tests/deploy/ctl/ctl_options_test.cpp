@@ -82,21 +82,68 @@ TEST_SUITE("deploy/ctl/ctl_options") {
   TEST_CASE("create takes what a new TPM needs") {
     const auto least
       = accepted<create_options>({"create", "--state", "s", "--tpm", "1.2"});
-    CHECK(least.state_path == "s");
-    CHECK(least.key_path == "s.key");
+    CHECK(least.place.state_path == "s");
+    CHECK(least.place.key_path == "s.key");
     CHECK(least.version == tpm_version::v1_2);
     CHECK_FALSE(least.id);
     CHECK_FALSE(least.factory.physical_presence);
     const auto all = accepted<create_options>(
       {"create", "--state", "s", "--tpm", "2.0", "--key", "k", "--uuid",
        "11111111-2222-3333-4444-555555555555", "--pcr-banks", "sha384"});
-    CHECK(all.key_path == "k");
+    CHECK(all.place.key_path == "k");
     CHECK(all.version == tpm_version::v2_0);
     REQUIRE(all.id);
     CHECK(all.factory.pcr_banks == words{"sha384"});
     CHECK(accepted<create_options>(
             {"create", "--state", "s", "--tpm", "1.2", "--physical-presence"})
             .factory.physical_presence);
+  }
+
+  TEST_CASE("a state is looked at with its key or without") {
+    const auto bare = accepted<inspect_command>({"inspect", "s"});
+    CHECK(bare.state_path == "s");
+    CHECK_FALSE(bare.key_path);
+    CHECK_FALSE(bare.json);
+    const auto all
+      = accepted<inspect_command>({"inspect", "--key", "k", "s", "--json"});
+    CHECK(all.key_path == "k");
+    CHECK(all.json);
+  }
+
+  TEST_CASE("an export's secret comes from where it is said to be") {
+    const auto asked
+      = accepted<export_command>({"export", "--state", "s", "--to", "e"});
+    CHECK(asked.from.state_path == "s");
+    CHECK(asked.from.key_path == "s.key");
+    CHECK(asked.to == "e");
+    CHECK(std::get<passphrase_prompt>(asked.secret).twice);
+    const auto secret_of = [](words more) {
+      auto line = words{"export", "--state", "s", "--to", "e"};
+      line.insert(line.end(), more.begin(), more.end());
+      return accepted<export_command>(line).secret;
+    };
+    CHECK(std::get<passphrase_file>(secret_of({"--passphrase-file", "p"})).path
+          == "p");
+    CHECK(std::get<passphrase_descriptor>(secret_of({"--passphrase-fd", "3"}))
+            .number
+          == 3);
+    CHECK(std::get<export_key_file>(secret_of({"--key-file", "k"})).path
+          == "k");
+  }
+
+  TEST_CASE("an import says whence, whereto and who it will be") {
+    const auto plain
+      = accepted<import_command>({"import", "--from", "e", "--state", "s"});
+    CHECK(std::get<export_origin>(plain.from).path == "e");
+    CHECK(plain.to.key_path == "s.key");
+    CHECK_FALSE(plain.id);
+    const auto renamed = accepted<import_command>(
+      {"import", "--from", "e", "--state", "s", "--uuid", "new"});
+    CHECK(renamed.id);
+    const auto moved = accepted<import_command>(
+      {"import", "--from-swtpm", "d", "--tpm", "1.2", "--state", "s"});
+    CHECK(std::get<swtpm_origin>(moved.from).path == "d");
+    CHECK(std::get<swtpm_origin>(moved.from).version == tpm_version::v1_2);
   }
 
   TEST_CASE("a refusal names what is wrong") {
@@ -124,6 +171,21 @@ TEST_SUITE("deploy/ctl/ctl_options") {
        "--pcr-banks"},
       {{"create", "--state", "s", "--tpm", "2.0", "--physical-presence"},
        "--physical-presence"},
+      {{"inspect"}, "state is required"},
+      {{"export", "--to", "e"}, "--state"},
+      {{"export", "--state", "s"}, "--to"},
+      {{"export", "--state", "s", "--to", "e", "--passphrase", "x"},
+       "--passphrase"},
+      {{"export", "--state", "s", "--to", "e", "--key-file", "k",
+        "--passphrase-fd", "3"},
+       "one of"},
+      {{"import", "--state", "s"}, "--from"},
+      {{"import", "--state", "s", "--from", "e", "--from-swtpm", "d"},
+       "--from"},
+      {{"import", "--state", "s", "--from", "e", "--tpm", "2.0"}, "--tpm"},
+      {{"import", "--state", "s", "--from", "e", "--uuid", "x"}, "--uuid"},
+      {{"import", "--state", "s", "--from-swtpm", "d", "--key-file", "k"},
+       "unencrypted"},
     };
     for (const auto& row : rows) {
       const auto said = refused(row.given);

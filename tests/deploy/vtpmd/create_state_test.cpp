@@ -17,8 +17,8 @@ namespace {
 struct fixture {
   create_options wanted(tpm_version version) const {
     create_options options;
-    options.state_path = state.string();
-    options.key_path = key.string();
+    options.place.state_path = state.string();
+    options.place.key_path = key.string();
     options.version = version;
     return options;
   }
@@ -42,9 +42,9 @@ TEST_SUITE("deploy/vtpmd/create_state") {
         REQUIRE(id);
         CHECK(fs::status(state).permissions()
               == (fs::perms::owner_read | fs::perms::owner_write));
-        const auto device = tpm::block_file::open(options.state_path);
+        const auto device = tpm::block_file::open(options.place.state_path);
         REQUIRE(device);
-        const auto secret = tpm::load_local_key(options.key_path);
+        const auto secret = tpm::load_local_key(options.place.key_path);
         REQUIRE(secret);
         const auto opened
           = tpm::state_store::open(**device, *secret, version, false);
@@ -88,11 +88,11 @@ TEST_SUITE("deploy/vtpmd/create_state") {
 
   TEST_CASE_FIXTURE(fixture, "where nothing can be written nothing is left") {
     auto options = wanted(tpm_version::v2_0);
-    options.key_path = "/nonexistent/key";
+    options.place.key_path = "/nonexistent/key";
     CHECK_FALSE(create_state(options));
     CHECK_FALSE(fs::exists(state));
     options = wanted(tpm_version::v2_0);
-    options.state_path = "/nonexistent/state";
+    options.place.state_path = "/nonexistent/state";
     CHECK_FALSE(create_state(options));
     CHECK_FALSE(fs::exists(key));
   }
