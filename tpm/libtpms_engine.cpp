@@ -74,6 +74,11 @@ public:
     return library_->take_change();
   }
 
+  /// @pre Not called before.
+  void start_key_pool(std::size_t count) {
+    library_->start_key_pool(count);
+  }
+
 private:
   bool is_shutdown(byte_view request) const noexcept {
     return version() == tpm_version::v2_0
@@ -95,7 +100,8 @@ private:
 } // namespace
 
 result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
-                                        startup how, bool physical_presence) {
+                                        startup how, bool physical_presence,
+                                        std::size_t key_pool) {
   if (state == nullptr || state->permanent.empty())
     return error{errc::engine, "there is no TPM state to start from"};
   if (auto possible = check_startup(version, how); !possible)
@@ -109,6 +115,8 @@ result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
   auto changed = instance->start(how);
   if (!changed)
     return changed.error();
+  if (key_pool > 0)
+    instance->start_key_pool(key_pool);
   return powered_engine{std::move(instance), std::move(*changed)};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,8 +51,13 @@ struct powered_engine {
 /// library cannot unpack, and a startup that `version` does not have.
 /// @param physical_presence 1.2: asserts the physical presence pin for as long
 ///                          as this engine lives, for every frontend.
+/// @param key_pool How many RSA-2048 keys are kept ready, made while the
+/// machine
+///                 is idle, for the commands that make one; zero: none, and no
+///                 thread that makes them.
 result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
                                         startup how,
-                                        bool physical_presence = false);
+                                        bool physical_presence = false,
+                                        std::size_t key_pool = 0);
 
 } // namespace vtpm::tpm

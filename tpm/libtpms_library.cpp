@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,7 @@
 #include "protocol/error_response.hpp"
 #include "protocol/tpm_header.hpp"
 #include "protocol/tpmif.hpp"
-#include "tpm/crypto/stoppable_rsa.hpp"
+#include "tpm/crypto/rsa_method.hpp"
 
 namespace vtpm::tpm {
 
@@ -38,23 +39,12 @@ error library_error(const char* what, TPM_RESULT code) {
   return {errc::engine, std::move(detail)};
 }
 
-/// TPM2_Create and TPM2_CreateLoaded (2.0 Part 2, 6.5.2).
-constexpr std::uint32_t cc_create = 0x00000153;
-constexpr std::uint32_t cc_create_loaded = 0x00000191;
-
 /// TPM_RC_NO_RESULT (2.0 Part 2, 6.6.3): what the library answers when OpenSSL
 /// has no key for it.
 constexpr std::uint32_t rc_no_result = 0x154;
 
 std::uint32_t code_of(byte_view packet) noexcept {
   return protocol::load_be<std::uint32_t>(packet.data() + 6);
-}
-
-/// Returns whether the library may have OpenSSL generate an RSA key, where it
-/// does not look at its cancel flag.
-bool generates_key(tpm_version version, byte_view request) noexcept {
-  return version == tpm_version::v2_0
-    && (code_of(request) == cc_create || code_of(request) == cc_create_loaded);
 }
 
 /// Returns whether `packet` is one whole response.
@@ -148,6 +138,8 @@ result<std::unique_ptr<libtpms_library>> libtpms_library::claim(
     return error{errc::engine,
                  "this process has a TPM already; libtpms can "
                  "be only one"};
+  self->rsa_ = std::make_unique<rsa_method>(self->cancelled_);
+  self->ec_ = std::make_unique<ec_method>();
   if (auto silent = self->silence(); !silent)
     return silent.error();
   auto table = libtpms_callbacks{};
@@ -185,6 +177,8 @@ libtpms_library::~libtpms_library() {
     TPMLIB_SetDebugFD(-1);
     ::close(sink_);
   }
+  ec_.reset();
+  rsa_.reset();
   auto* self = this;
   holder.compare_exchange_strong(self, nullptr);
 }
@@ -204,9 +198,19 @@ void libtpms_library::insert(snapshot_ptr state) noexcept {
   changed_ = false;
 }
 
+std::uint32_t libtpms_library::initialize() {
+  // The self-test of a TPM 1.2 makes an RSA key to try RSA with, 100 ms on
+  // average. No key of a guest is made in here.
+  auto testing = std::optional<rsa_method::self_test>{};
+  if (version_ == tpm_version::v1_2)
+    testing.emplace(*rsa_);
+  return TPMLIB_MainInit();
+}
+
 result<unit> libtpms_library::power_on() {
   assert(!powered_);
-  if (const auto code = TPMLIB_MainInit(); code != TPM_SUCCESS) {
+  cancelled_ = false; // no command of before the power cycle
+  if (const auto code = initialize(); code != TPM_SUCCESS) {
     TPMLIB_Terminate();
     return library_error("TPM_Init", code);
   }
@@ -218,6 +222,8 @@ void libtpms_library::power_off() noexcept {
   if (powered_)
     TPMLIB_Terminate();
   powered_ = false;
+  if (rsa_ != nullptr)
+    rsa_->forget();
 }
 
 byte_view libtpms_library::process(std::uint8_t locality, byte_view request) {
@@ -229,8 +235,7 @@ byte_view libtpms_library::process(std::uint8_t locality, byte_view request) {
   locality_ = locality;
   request_.assign(request.begin(), request.end());
   begin_command();
-  const auto size
-    = generates_key(version_, request) ? call_stoppable() : call();
+  const auto size = call();
   end_command();
   const auto response = byte_view{response_, size};
   if (!well_formed(response))
@@ -249,11 +254,6 @@ std::uint32_t libtpms_library::call() {
     = TPMLIB_Process(&response_, &size, &response_capacity_, request_.data(),
                      static_cast<std::uint32_t>(request_.size()));
   return code == TPM_SUCCESS ? size : 0;
-}
-
-std::uint32_t libtpms_library::call_stoppable() {
-  const auto scope = stoppable_rsa{cancelled_};
-  return call();
 }
 
 void libtpms_library::begin_command() {

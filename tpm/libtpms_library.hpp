@@ -7,6 +7,8 @@
 
 #include "protocol/bytes.hpp"
 #include "protocol/version.hpp"
+#include "tpm/crypto/ec_method.hpp"
+#include "tpm/crypto/rsa_method.hpp"
 #include "tpm/crypto/secret.hpp"
 #include "tpm/errc.hpp"
 #include "tpm/snapshot.hpp"
@@ -73,6 +75,13 @@ public:
   /// else null.
   snapshot_ptr take_change() noexcept;
 
+  /// Keeps `count` RSA keys ready, made while the machine is idle, for commands
+  /// that make some.
+  /// @pre `count` is not zero, and this has not been called before.
+  void start_key_pool(std::size_t count) {
+    rsa_->start_pool(count, pool_pace::idle);
+  }
+
   /// Returns everything a power cycle loses.
   result<secret_bytes> volatile_state() const;
 
@@ -92,8 +101,8 @@ private:
   /// where the library failed.
   std::uint32_t call();
 
-  /// The same, with OpenSSL's key generation in reach of `cancel`.
-  std::uint32_t call_stoppable();
+  /// TPM_Init. Returns the library's code.
+  std::uint32_t initialize();
 
   const tpm_version version_;
   int sink_ = -1;
@@ -112,6 +121,9 @@ private:
   bool running_ = false;
   /// The command that runs, or ran last, has been cancelled.
   std::atomic<bool> cancelled_ = false;
+  /// How OpenSSL computes for the library; null until the library is ours.
+  std::unique_ptr<rsa_method> rsa_;
+  std::unique_ptr<ec_method> ec_;
 };
 
 } // namespace vtpm::tpm

@@ -52,7 +52,8 @@ basic_result<foundation, start_problem> lay_foundation(const options& given) {
     return start_problem{exit_code::usage, startup.error().text};
   result.startup = *startup;
   auto powered = tpm::power_on_libtpms(status.version, std::move(opened->state),
-                                       result.startup, given.physical_presence);
+                                       result.startup, given.physical_presence,
+                                       given.key_pool);
   if (!powered)
     return problem_of(powered.error());
   result.engine = std::move(powered->instance);

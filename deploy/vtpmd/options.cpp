@@ -20,6 +20,10 @@ constexpr auto poll_us_max = std::uint32_t{10'000};
 /// A day: guests have given up long before.
 constexpr auto commit_retry_limit_s_max = std::uint32_t{86'400};
 
+/// More than any guest asks for at a time; each one takes 3 KiB, and a sixth of
+/// a second to make.
+constexpr auto key_pool_max = std::uint32_t{64};
+
 /// The texts of options that CLI11 only stores and `convert` reads.
 struct option_texts {
   std::string version;
@@ -80,6 +84,14 @@ void add_tpm_options(CLI::App& app, options& target, option_texts& texts) {
   app
     .add_flag("--physical-presence", target.physical_presence,
               "1.2: assert physical presence")
+    ->group(group);
+  app
+    .add_option("--key-pool", target.key_pool,
+                "RSA keys to keep ready, made while the machine is idle; 0 "
+                "turns it off")
+    ->type_name("N")
+    ->check(in_range(0, key_pool_max))
+    ->capture_default_str()
     ->group(group);
   app.add_option("--committer", texts.committer, "How commits are written")
     ->type_name("auto|uring|thread")

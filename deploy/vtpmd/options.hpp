@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -43,6 +44,8 @@ struct options {
   std::vector<xenio::loopback::claim_rule> claims;
   /// Empty: see `startup_for`.
   std::optional<tpm::startup> startup;
+  /// How many RSA keys are kept ready; zero: none.
+  std::size_t key_pool = 4;
   tpm::committer_kind committer = tpm::committer_kind::automatic;
   /// How long rings are polled after a command; zero: not at all.
   std::chrono::microseconds poll{0};

@@ -71,6 +71,7 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK(given.localities.empty());
     CHECK(given.claims.empty());
     CHECK_FALSE(given.startup);
+    CHECK(given.key_pool == 4);
     CHECK(given.committer == tpm::committer_kind::automatic);
     CHECK(given.poll.count() == 0);
     CHECK_FALSE(given.accept_older);
@@ -111,6 +112,8 @@ TEST_SUITE("deploy/vtpmd/options") {
                                        "uid=2",
                                        "--startup",
                                        "state",
+                                       "--key-pool",
+                                       "0",
                                        "--committer",
                                        "thread",
                                        "--poll-us",
@@ -138,6 +141,7 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK(given.claims[0].uid == 1);
     CHECK(given.claims[1].uid == 2);
     CHECK(given.startup == tpm::startup::state);
+    CHECK(given.key_pool == 0);
     CHECK(given.committer == tpm::committer_kind::thread);
     CHECK(given.poll.count() == 50);
     CHECK(given.accept_older);
@@ -172,6 +176,8 @@ TEST_SUITE("deploy/vtpmd/options") {
       {{"--tpm", "2.0", "--physical-presence"}, "--physical-presence"},
       {{"--tpm", "2.0", "--startup", "deactivated"}, "--startup"},
       {{"--startup", "now"}, "--startup"},
+      {{"--key-pool", "65"}, "--key-pool"},
+      {{"--key-pool", "-1"}, "--key-pool"},
       {{"--committer", "aio"}, "--committer"},
       {{"--locality", "domid=3:5"}, "--locality"},
       {{"--claim", "domid=3"}, "--claim"},
@@ -199,14 +205,28 @@ TEST_SUITE("deploy/vtpmd/options") {
     const auto& exit = std::get<early_exit>(parsed);
     CHECK(exit.code == exit_code::success);
     CHECK(exit.err.empty());
-    for (const auto* name :
-         {"--state",        "--key",       "--tpm",
-          "--create",       "--uuid",      "--xen",
-          "--listen",       "--control",   "--locality",
-          "--claim",        "--startup",   "--physical-presence",
-          "--pcr-banks",    "--committer", "--poll-us",
-          "--accept-older", "--log-level", "--commit-retry-limit",
-          "--config",       "--version",   "Example"}) {
+    for (const auto* name : {"--state",
+                             "--key",
+                             "--tpm",
+                             "--create",
+                             "--uuid",
+                             "--xen",
+                             "--listen",
+                             "--control",
+                             "--locality",
+                             "--claim",
+                             "--startup",
+                             "--physical-presence",
+                             "--pcr-banks",
+                             "--key-pool",
+                             "--committer",
+                             "--poll-us",
+                             "--accept-older",
+                             "--log-level",
+                             "--commit-retry-limit",
+                             "--config",
+                             "--version",
+                             "Example"}) {
       CAPTURE(name);
       CHECK(exit.out.find(name) != std::string::npos);
     }
