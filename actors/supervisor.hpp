@@ -72,10 +72,11 @@ struct supervisor_state {
   ~supervisor_state();
 };
 
+using supervisor_self = self_pointer<supervisor_state, supervisor_actor>;
+
 /// Finds frontends through the store, connects and disconnects them as xenbus
 /// prescribes, and owns one RING for each that is connected.
-supervisor_actor::behavior_type supervisor(
-  self_pointer<supervisor_state, supervisor_actor> self,
-  supervisor_parts parts);
+supervisor_actor::behavior_type supervisor(supervisor_self self,
+                                           supervisor_parts parts);
 
 } // namespace vtpm::actors

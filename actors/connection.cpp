@@ -1,0 +1,123 @@
+#include "actors/connection.hpp"
+
+#include <utility>
+
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include "actors/discovery.hpp"
+#include "actors/ring.hpp"
+
+namespace vtpm::actors {
+
+namespace {
+
+using xenio::xenbus_state;
+
+void refuse(supervisor_self self, const frontend_id& id, device& dev,
+            const std::string& why) {
+  note(self, spdlog::level::warn, id, "refused, " + why);
+  dev.refused = true;
+  write_state(self, dev, xenbus_state::closed);
+}
+
+ring_actor spawn_ring(supervisor_self self, ring_parts made_of) {
+  auto& parts = self->state.parts;
+  const auto id = made_of.id;
+  auto made = self->spawn<caf::monitored>(ring, std::move(made_of), parts.tpm,
+                                          parts.control);
+  self->send(parts.stats, watch_atom_v, "ring " + to_string(id),
+             metered_actor{made});
+  return made;
+}
+
+} // namespace
+
+void note(supervisor_self self, spdlog::level::level_enum level,
+          const frontend_id& id, const std::string& what) {
+  auto& limit = self->state.comings;
+  if (limit.admit(self->clock().now()))
+    log().log(level, "frontend {}: {}{}", to_string(id), what, limit.remark());
+}
+
+void connect(supervisor_self self, device& dev, const device_nodes& nodes) {
+  const auto& id = nodes.id;
+  auto& parts = self->state.parts;
+  disconnect(self, id, dev);
+  for (const auto& [ring, whose] : self->state.ending)
+    if (whose == id)
+      return; // the event channel may be the same; we look again when it ends
+  std::string problem;
+  dev.offer = parse_offer(nodes, problem);
+  if (!dev.offer) {
+    // On record all the same, so that the same garbage is refused once.
+    dev.offer = connection_offer{};
+    refuse(self, id, dev, problem);
+    return;
+  }
+  auto page = parts.grants->map(id.domain, dev.offer->ring_ref);
+  if (!page) {
+    refuse(self, id, dev, page.error().detail);
+    return;
+  }
+  auto receiver = std::make_shared<ring_actor>();
+  auto look = [receiver] { caf::anon_send(*receiver, notify_atom_v); };
+  auto port = parts.events->bind(id.domain, dev.offer->event_channel, look);
+  if (!port) {
+    refuse(self, id, dev, port.error().detail);
+    return;
+  }
+  auto uuid = nodes.uuid.value_or("");
+  const auto allowed
+    = allowed_localities(parts.rules, {id.domain, id.handle, uuid});
+  auto polled = parts.poller == nullptr
+    ? nullptr
+    : std::make_unique<polled_page>(*parts.poller, **page, look);
+  dev.ring = spawn_ring(
+    self,
+    {id, std::move(uuid), parts.version, allowed, std::move(*page),
+     std::make_unique<doorbell>(*parts.events, *port), std::move(polled)});
+  *receiver = dev.ring;
+  if (dev.written == xenbus_state::unknown)
+    parts.store->write(dev.backend_path + "/feature-protocol-v2", "1", {});
+  write_state(self, dev, xenbus_state::connected);
+  note(self, spdlog::level::info, id,
+       "connected, uuid " + nodes.uuid.value_or("none"));
+  // The first request may have come before the event channel was bound.
+  self->send(dev.ring, notify_atom_v);
+}
+
+void disconnect(supervisor_self self, const frontend_id& id, device& dev) {
+  dev.offer.reset();
+  dev.refused = false;
+  if (!dev.ring)
+    return;
+  note(self, spdlog::level::info, id, "disconnected");
+  self->state.ending.emplace(dev.ring.address(), id);
+  self->send_exit(std::exchange(dev.ring, {}), caf::exit_reason::user_shutdown);
+}
+
+void ring_ended(supervisor_self self, const caf::down_msg& down) {
+  auto& state = self->state;
+  if (const auto told = state.ending.find(down.source);
+      told != state.ending.end()) {
+    const auto id = told->second;
+    state.ending.erase(told);
+    self->send(state.parts.tpm, cancel_atom_v, id);
+    if (const auto entry = state.devices.find(id); entry != state.devices.end())
+      examine(self, id, entry->second);
+    return;
+  }
+  for (auto& [id, dev] : state.devices)
+    if (dev.ring && dev.ring.address() == down.source) {
+      log().error("frontend {}: its ring ended: {}", to_string(id),
+                  explain(down.reason));
+      self->send(state.parts.tpm, cancel_atom_v, id);
+      dev.ring = ring_actor{};
+      dev.offer.reset();
+      write_state(self, dev, xenbus_state::closed);
+      return;
+    }
+}
+
+} // namespace vtpm::actors
