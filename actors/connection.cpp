@@ -6,6 +6,7 @@
 #include <caf/send.hpp>
 
 #include "actors/discovery.hpp"
+#include "actors/primary.hpp"
 #include "actors/ring.hpp"
 
 namespace vtpm::actors {
@@ -13,13 +14,6 @@ namespace vtpm::actors {
 namespace {
 
 using xenio::xenbus_state;
-
-void refuse(supervisor_self self, const frontend_id& id, device& dev,
-            const std::string& why) {
-  note(self, spdlog::level::warn, id, "refused, " + why);
-  dev.refused = true;
-  write_state(self, dev, xenbus_state::closed);
-}
 
 ring_actor spawn_ring(supervisor_self self, ring_parts made_of) {
   auto& parts = self->state.parts;
@@ -31,6 +25,48 @@ ring_actor spawn_ring(supervisor_self self, ring_parts made_of) {
   return made;
 }
 
+/// Maps the page, binds the event channel, and makes a ring of both.
+xenio::result<ring_actor> give_ring(supervisor_self self,
+                                    const connection_offer& offer,
+                                    const frontend_identity& who) {
+  auto& parts = self->state.parts;
+  auto page = parts.grants->map(who.domain, offer.ring_ref);
+  if (!page)
+    return page.error();
+  auto receiver = std::make_shared<ring_actor>();
+  auto look = [receiver] { caf::anon_send(*receiver, notify_atom_v); };
+  auto port = parts.events->bind(who.domain, offer.event_channel, look);
+  if (!port)
+    return port.error();
+  auto polled = parts.poller == nullptr
+    ? nullptr
+    : std::make_unique<polled_page>(*parts.poller, **page, look);
+  *receiver = spawn_ring(self,
+                         {{who.domain, who.handle},
+                          who.uuid,
+                          parts.version,
+                          allowed_localities(parts.rules, who),
+                          std::move(*page),
+                          std::make_unique<doorbell>(*parts.events, *port),
+                          std::move(polled)});
+  return *receiver;
+}
+
+/// Returns what an operator should know of this coming.
+std::string remark_on(arrival meaning) {
+  switch (meaning) {
+    case arrival::peer:
+      break;
+    case arrival::first:
+    case arrival::again:
+    case arrival::rebooted:
+      return ", primary";
+    case arrival::kept:
+      return ", primary under a new domid: TPM kept";
+  }
+  return {};
+}
+
 } // namespace
 
 void note(supervisor_self self, spdlog::level::level_enum level,
@@ -40,11 +76,18 @@ void note(supervisor_self self, spdlog::level::level_enum level,
     log().log(level, "frontend {}: {}{}", to_string(id), what, limit.remark());
 }
 
+void refuse(supervisor_self self, const frontend_id& id, device& dev,
+            const std::string& why) {
+  note(self, spdlog::level::warn, id, "refused, " + why);
+  dev.refused = true;
+  write_state(self, dev, xenbus_state::closed);
+}
+
 void connect(supervisor_self self, device& dev, const device_nodes& nodes) {
   const auto& id = nodes.id;
-  auto& parts = self->state.parts;
-  disconnect(self, id, dev);
-  for (const auto& [ring, whose] : self->state.ending)
+  auto& state = self->state;
+  disconnect(self, id, dev, "it offers another ring");
+  for (const auto& [ring, whose] : state.ending)
     if (whose == id)
       return; // the event channel may be the same; we look again when it ends
   std::string problem;
@@ -55,44 +98,38 @@ void connect(supervisor_self self, device& dev, const device_nodes& nodes) {
     refuse(self, id, dev, problem);
     return;
   }
-  auto page = parts.grants->map(id.domain, dev.offer->ring_ref);
-  if (!page) {
-    refuse(self, id, dev, page.error().detail);
+  const auto who = frontend_identity{id.domain, id.handle, dev.uuid};
+  if (reset_first(self, who)) {
+    if (dev.written != xenbus_state::init_wait)
+      announce(self, dev);
     return;
   }
-  auto receiver = std::make_shared<ring_actor>();
-  auto look = [receiver] { caf::anon_send(*receiver, notify_atom_v); };
-  auto port = parts.events->bind(id.domain, dev.offer->event_channel, look);
-  if (!port) {
-    refuse(self, id, dev, port.error().detail);
+  auto made = give_ring(self, *dev.offer, who);
+  if (!made) {
+    refuse(self, id, dev, made.error().detail);
     return;
   }
-  auto uuid = nodes.uuid.value_or("");
-  const auto allowed
-    = allowed_localities(parts.rules, {id.domain, id.handle, uuid});
-  auto polled = parts.poller == nullptr
-    ? nullptr
-    : std::make_unique<polled_page>(*parts.poller, **page, look);
-  dev.ring = spawn_ring(
-    self,
-    {id, std::move(uuid), parts.version, allowed, std::move(*page),
-     std::make_unique<doorbell>(*parts.events, *port), std::move(polled)});
-  *receiver = dev.ring;
+  dev.ring = std::move(*made);
   if (dev.written == xenbus_state::unknown)
-    parts.store->write(dev.backend_path + "/feature-protocol-v2", "1", {});
+    state.parts.store->write(dev.backend_path + "/feature-protocol-v2", "1",
+                             {});
+  const auto meaning = state.machine.judge(who);
+  admit(self, who);
   write_state(self, dev, xenbus_state::connected);
   note(self, spdlog::level::info, id,
-       "connected, uuid " + nodes.uuid.value_or("none"));
+       "connected, uuid " + (who.uuid.empty() ? "none" : who.uuid)
+         + remark_on(meaning));
   // The first request may have come before the event channel was bound.
   self->send(dev.ring, notify_atom_v);
 }
 
-void disconnect(supervisor_self self, const frontend_id& id, device& dev) {
+void disconnect(supervisor_self self, const frontend_id& id, device& dev,
+                const char* why) {
   dev.offer.reset();
   dev.refused = false;
   if (!dev.ring)
     return;
-  note(self, spdlog::level::info, id, "disconnected");
+  note(self, spdlog::level::info, id, std::string{"disconnected, "} + why);
   self->state.ending.emplace(dev.ring.address(), id);
   self->send_exit(std::exchange(dev.ring, {}), caf::exit_reason::user_shutdown);
 }

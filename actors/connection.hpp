@@ -18,7 +18,12 @@ void connect(supervisor_self self, device& dev, const device_nodes& nodes);
 
 /// Ends the connection: the ring lets go of page and event channel as it exits;
 /// `ring_ended` does the rest.
-void disconnect(supervisor_self self, const frontend_id& id, device& dev);
+void disconnect(supervisor_self self, const frontend_id& id, device& dev,
+                const char* why);
+
+/// Closes the backend's side, until the frontend has another offer.
+void refuse(supervisor_self self, const frontend_id& id, device& dev,
+            const std::string& why);
 
 /// A ring that was told to end has: whatever it had under way is for nobody
 /// now, and its frontend may be connected again. A ring that ends by itself is

@@ -61,10 +61,12 @@ device_step next_step(const device_view& view) noexcept {
     return device_step::forget;
   const auto told_to_close = view.backend == xenbus_state::closing
     && view.written != xenbus_state::closing;
-  if (!view.online || told_to_close)
-    return view.connected || view.backend != xenbus_state::closed
-      ? device_step::close
-      : device_step::nothing;
+  if (!view.online || told_to_close) {
+    if (view.connected || view.backend != xenbus_state::closed)
+      return device_step::close;
+    return view.ours_to_remove && view.closed_for_long ? device_step::remove
+                                                       : device_step::nothing;
+  }
   if (view.backend == xenbus_state::initialising
       && view.written != xenbus_state::unknown)
     return device_step::announce;

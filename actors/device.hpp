@@ -46,6 +46,11 @@ struct device_view {
   bool same_offer = false;
   /// The offer on record was refused.
   bool refused = false;
+  /// The toolstack leaves it to us to remove the backend's node: we are not in
+  /// domain 0.
+  bool ours_to_remove = false;
+  /// It was closed so long ago that the toolstack has seen it.
+  bool closed_for_long = false;
   /// The frontend was Connected when last seen and is Initialised now: it has
   /// started anew, perhaps under the same numbers.
   bool restarted = false;
@@ -58,6 +63,8 @@ enum class device_step : std::uint8_t {
   forget,
   /// The toolstack removes the device: disconnect, state Closed.
   close,
+  /// The toolstack has seen it closed: remove the backend's node.
+  remove,
   /// Publish our features, state InitWait; disconnect first.
   announce,
   /// Connect with the frontend's offer, in place of an older connection.
@@ -75,6 +82,10 @@ enum class device_step : std::uint8_t {
 ///                                   offer is new      offer was refused
 ///     Closing                       follow_closing    follow_closing, once
 ///     Closed, unreadable            announce          announce, once
+///
+/// libxl sets `online` to 0 and waits for Closed; where the backend is not in
+/// domain 0, also for the end of the backend's node, which must not come before
+/// it has seen Closed.
 ///
 /// A frontend that starts anew need not have closed (kexec, crash kernel). A
 /// backend node in Initialising that we have written before was made anew.

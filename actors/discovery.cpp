@@ -91,7 +91,7 @@ void examine(supervisor_self self, const frontend_id& id, device& dev) {
   const auto& back = dev.backend_path;
   const auto& front = dev.frontend_path;
   std::vector<std::string> paths{back + "/frontend", back + "/online",
-                                 back + "/state", back + "/uuid"};
+                                 back + "/state", back + "/uuid", "domid"};
   if (!front.empty())
     for (auto key :
          {"/state", "/ring-ref", "/event-channel", "/feature-protocol-v2"})
@@ -99,18 +99,20 @@ void examine(supervisor_self self, const frontend_id& id, device& dev) {
   auto owner = caf::actor_cast<supervisor_actor>(self);
   self->state.parts.store->read(
     std::move(paths), [owner, id](std::vector<xenio::store::value> values) {
-      values.resize(8);
+      values.resize(9);
       caf::anon_send(owner, examined_atom_v,
                      device_nodes{id, std::move(values[0]),
                                   std::move(values[1]), std::move(values[2]),
                                   std::move(values[3]), std::move(values[4]),
                                   std::move(values[5]), std::move(values[6]),
-                                  std::move(values[7])});
+                                  std::move(values[7]), std::move(values[8])});
     });
 }
 
 void learn_frontend_path(supervisor_self self, const frontend_id& id,
                          device& dev, const std::string& path) {
+  if (dev.frontend_watch)
+    self->state.parts.store->unwatch(*dev.frontend_watch);
   dev.frontend_path = path;
   note(self, spdlog::level::info, id, "appeared at " + path);
   auto owner = caf::actor_cast<supervisor_actor>(self);
@@ -120,6 +122,12 @@ void learn_frontend_path(supervisor_self self, const frontend_id& id,
       if (!std::exchange(*told, true))
         caf::anon_send(owner, changed_atom_v, back);
     });
+}
+
+void announce(supervisor_self self, device& dev) {
+  self->state.parts.store->write(dev.backend_path + "/feature-protocol-v2", "1",
+                                 {});
+  write_state(self, dev, xenio::xenbus_state::init_wait);
 }
 
 void write_state(supervisor_self self, device& dev, xenio::xenbus_state state) {

@@ -26,6 +26,9 @@ void examine(supervisor_self self, const frontend_id& id, device& dev);
 void learn_frontend_path(supervisor_self self, const frontend_id& id,
                          device& dev, const std::string& path);
 
+/// Publishes our features, state InitWait: the toolstack waits for it.
+void announce(supervisor_self self, device& dev);
+
 /// Writes the backend's state.
 void write_state(supervisor_self self, device& dev, xenio::xenbus_state state);
 

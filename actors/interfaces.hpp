@@ -121,9 +121,19 @@ using supervisor_actor = caf::typed_actor<
   caf::reacts_to<listed_atom, directory_listing>,
   // INTERNAL: what a device's nodes hold.
   caf::reacts_to<examined_atom, device_nodes>,
+  // INTERNAL: the toolstack began to remove the device so long ago that its
+  // node may go. The number names the removal.
+  caf::reacts_to<remove_atom, frontend_id, std::uint64_t>,
+  // INTERNAL: nobody has been there since the last frontend, of this number,
+  // went.
+  caf::reacts_to<unused_atom, std::uint64_t>,
+  // The primary's next new domid is a restore or a migration, not a boot.
+  caf::reacts_to<keep_atom>,
+  // Replies with which frontend the TPM's resets follow.
+  caf::replies_to<platform_atom>::with<platform_report>,
   // Refuses new frontends, drains every ring and the TPM, then replies.
   caf::replies_to<drain_atom>::with<done_atom>,
-  // Replies with who is connected and what each has done.
+  // Replies with who is there and what each has done.
   caf::replies_to<report_atom>::with<std::vector<frontend_report>>>
   // Conform to the protocol of the METERED actor.
   ::extend_with<metered_actor>;

@@ -1,35 +1,14 @@
 #include "actors/locality_policy.hpp"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
+#include "actors/rule_text.hpp"
 #include "protocol/decimal.hpp"
 #include "tpm/state_store.hpp"
 
 namespace vtpm::actors {
 
 namespace {
-
-/// A rule needs far less; what is longer is not repeated to the operator.
-constexpr std::size_t quoted_max = 48;
-
-/// Returns `text` in quotes, on one line and of bounded length.
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const auto c : text.substr(0, quoted_max))
-    result += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
-  result += text.size() > quoted_max ? "...\"" : "\"";
-  return result;
-}
-
-/// Cuts and returns what comes before the first `separator`, or everything.
-std::string_view cut(std::string_view& rest, char separator) {
-  const auto end = std::min(rest.find(separator), rest.size());
-  const auto head = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return head;
-}
 
 /// Reads a UUID in either case and returns it in lower case.
 std::optional<std::string> uuid(std::string_view text) {
@@ -79,6 +58,8 @@ std::string read_field(std::string_view field, seen_fields& seen,
   if (name == "uuid")
     return read_value(name, value, "8-4-4-4-12 hexadecimal digits", seen.uuid,
                       rule.uuid, uuid);
+  if (name == "label")
+    return "label= cannot be matched: no label from this hypervisor";
   return quoted(field) + " is not domid=, handle= or uuid=";
 }
 
@@ -93,17 +74,6 @@ std::string read_locality(std::string_view text, locality_set& allowed) {
     return name + " is given twice";
   allowed.insert(*value);
   return {};
-}
-
-/// Calls `read` with each piece of a list until one returns what is wrong.
-/// Unlike a loop over `cut`, sees the empty piece after a last comma.
-template <class Read>
-std::string read_list(std::string_view list, Read read) {
-  for (;;) {
-    const auto last = list.find(',') == std::string_view::npos;
-    if (auto wrong = read(cut(list, ',')); !wrong.empty() || last)
-      return wrong;
-  }
 }
 
 } // namespace

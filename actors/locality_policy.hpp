@@ -51,8 +51,9 @@ struct locality_rule {
 
   /// Reads "domid=3,handle=0,uuid=*:0,2": one field or more, in any order, each
   /// once, exact or "*" (a field left out is "*" too), a colon, one locality or
-  /// more of 0..4 and 8. The UUID may be in either case. When `text` is not a
-  /// rule, puts what is wrong with it into `problem`, in one line.
+  /// more of 0..4 and 8. The UUID may be in either case. A security label is
+  /// refused as what it is: no hypervisor library tells us one. When `text` is
+  /// not a rule, puts what is wrong with it into `problem`, in one line.
   static std::optional<locality_rule> parse(std::string_view text,
                                             std::string& problem);
 };

@@ -6,6 +6,22 @@ std::string to_string(const frontend_id& id) {
   return std::to_string(id.domain) + "/" + std::to_string(id.handle);
 }
 
+const char* to_string(frontend_state state) noexcept {
+  switch (state) {
+    case frontend_state::waiting:
+      return "waiting";
+    case frontend_state::resetting:
+      return "resetting";
+    case frontend_state::connected:
+      return "connected";
+    case frontend_state::refused:
+      return "refused";
+    case frontend_state::removed:
+      return "removed";
+  }
+  return "unknown";
+}
+
 std::string explain(const caf::error& reason) {
   if (reason == domain_errc::cancelled)
     return "cancelled before it ran";

@@ -123,6 +123,8 @@ struct device_nodes {
   value online;
   value backend_state;
   value uuid;
+  // Our own.
+  value own_domid;
   // Of the frontend's node: the guest's word. Absent until its path is known.
   value frontend_state;
   value ring_ref;
@@ -132,10 +134,29 @@ struct device_nodes {
 
 // -- reports ------------------------------------------------------------------
 
-/// One frontend's counters.
+/// How far a frontend's device has come.
+enum class frontend_state : std::uint8_t {
+  /// For the frontend to offer its ring.
+  waiting,
+  /// The TPM is reset before this frontend is connected.
+  resetting,
+  connected,
+  /// Its offer cannot be used.
+  refused,
+  /// The toolstack removes it.
+  removed,
+};
+
+/// Returns the enumerator's name.
+const char* to_string(frontend_state state) noexcept;
+
+/// One frontend, and its counters since it was connected.
 struct frontend_report {
   frontend_id id;
   std::string uuid;
+  frontend_state state = frontend_state::connected;
+  /// Its reboots reset the TPM.
+  bool primary = false;
   std::uint64_t commands = 0;
   /// Responses whose result is not zero, the engine's and ours.
   std::uint64_t errors = 0;
@@ -179,12 +200,24 @@ struct tpm_report {
   bool stopped = false;
 };
 
+/// Which frontend the TPM's resets follow.
+struct platform_report {
+  /// The rule's text, or "uuid=" and the only one seen; empty: nobody.
+  std::string primary;
+  /// Of the primary when it was connected last.
+  std::optional<xenio::domid> domain;
+  bool keep_next = false;
+  /// TPM resets because the primary came with a new domid.
+  std::uint64_t resets = 0;
+};
+
 /// Every actor's counters, by actor name, and what the domain adds.
 struct domain_report {
   std::vector<std::pair<std::string, actor_stats>> actors;
   std::vector<frontend_report> frontends;
   commit_report commits;
   tpm_report tpm;
+  platform_report platform;
 };
 
 } // namespace vtpm::actors
@@ -201,6 +234,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_identity)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::outcome)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::platform_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::released_response)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::state_change)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::tpm_report)
@@ -224,15 +258,19 @@ CAF_ADD_ATOM(vtpm, vtpm::actors, examined_atom, "examined")
 CAF_ADD_ATOM(vtpm, vtpm::actors, execute_atom, "execute")
 CAF_ADD_ATOM(vtpm, vtpm::actors, finished_atom, "finished")
 CAF_ADD_ATOM(vtpm, vtpm::actors, flush_atom, "flush")
+CAF_ADD_ATOM(vtpm, vtpm::actors, keep_atom, "keep")
 CAF_ADD_ATOM(vtpm, vtpm::actors, listed_atom, "listed")
 CAF_ADD_ATOM(vtpm, vtpm::actors, notify_atom, "notify")
+CAF_ADD_ATOM(vtpm, vtpm::actors, platform_atom, "platform")
 CAF_ADD_ATOM(vtpm, vtpm::actors, release_atom, "release")
+CAF_ADD_ATOM(vtpm, vtpm::actors, remove_atom, "remove")
 CAF_ADD_ATOM(vtpm, vtpm::actors, replace_atom, "replace")
 CAF_ADD_ATOM(vtpm, vtpm::actors, report_atom, "report")
 CAF_ADD_ATOM(vtpm, vtpm::actors, reset_atom, "reset")
 CAF_ADD_ATOM(vtpm, vtpm::actors, resume_atom, "resume")
 CAF_ADD_ATOM(vtpm, vtpm::actors, stats_atom, "stats")
 CAF_ADD_ATOM(vtpm, vtpm::actors, stop_atom, "stop")
+CAF_ADD_ATOM(vtpm, vtpm::actors, unused_atom, "unused")
 CAF_ADD_ATOM(vtpm, vtpm::actors, watch_atom, "watch")
 CAF_ADD_ATOM(vtpm, vtpm::actors, written_atom, "written")
 

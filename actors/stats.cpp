@@ -31,7 +31,7 @@ void ask(self_type self, std::shared_ptr<collector<domain_report>> all,
 caf::result<domain_report> report(self_type self) {
   auto& state = self->state;
   auto promise = self->make_response_promise<domain_report>();
-  const auto expected = state.watched.size() + 2 + (state.supervisor ? 1 : 0);
+  const auto expected = state.watched.size() + 2 + (state.supervisor ? 2 : 0);
   auto all = std::make_shared<collector<domain_report>>(expected, promise);
   for (auto& [address, watched] : state.watched)
     ask<actor_stats>(
@@ -46,12 +46,17 @@ caf::result<domain_report> report(self_type self) {
                      [](domain_report& to, commit_report answer) {
                        to.commits = std::move(answer);
                      });
-  if (state.supervisor)
+  if (state.supervisor) {
+    ask<platform_report>(self, all, state.supervisor, platform_atom_v,
+                         [](domain_report& to, platform_report answer) {
+                           to.platform = std::move(answer);
+                         });
     ask<std::vector<frontend_report>>(
       self, all, state.supervisor, report_atom_v,
       [](domain_report& to, std::vector<frontend_report> answer) {
         to.frontends = std::move(answer);
       });
+  }
   return promise;
 }
 

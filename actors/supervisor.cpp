@@ -9,6 +9,7 @@
 #include "actors/collect.hpp"
 #include "actors/connection.hpp"
 #include "actors/discovery.hpp"
+#include "actors/primary.hpp"
 
 namespace vtpm::actors {
 
@@ -19,17 +20,41 @@ using xenio::xenbus_state;
 /// How long an actor may take to report before it is left out.
 constexpr auto report_limit = std::chrono::seconds{1};
 
+/// How long libxl needs to see that a device is closed, before its node may go;
+/// it gives up ten seconds after it asked.
+constexpr auto removal_delay = std::chrono::seconds{1};
+
 void forget(supervisor_self self, const frontend_id& id, device& dev) {
-  disconnect(self, id, dev);
-  if (dev.frontend_watch)
-    self->state.parts.store->unwatch(*dev.frontend_watch);
-  note(self, spdlog::level::info, id, "gone");
-  self->state.devices.erase(id);
+  disconnect(self, id, dev, "its node is gone");
+  auto& state = self->state;
+  if (dev.frontend_watch) {
+    state.parts.store->unwatch(*dev.frontend_watch);
+    note(self, spdlog::level::info, id, "gone");
+  }
+  state.devices.erase(id);
+  if (state.devices.empty() && state.parts.unused_limit)
+    self->delayed_send(self, *state.parts.unused_limit, unused_atom_v,
+                       ++state.desertions);
+}
+
+/// The toolstack removes the device, or wants it closed.
+void close(supervisor_self self, const frontend_id& id, device& dev,
+           const device_view& view) {
+  const auto* why
+    = view.online ? "the toolstack closes it" : "the toolstack removes it";
+  if (!dev.ring)
+    note(self, spdlog::level::info, id, std::string{"closed, "} + why);
+  disconnect(self, id, dev, why);
+  write_state(self, dev, xenbus_state::closed);
+}
+
+bool is_absolute(const device_nodes::value& path) {
+  return path && !path->empty() && path->front() == '/';
 }
 
 device_view view_of(const device& dev, const device_nodes& nodes) {
   device_view view;
-  view.backend_exists = nodes.frontend_path && nodes.backend_state;
+  view.backend_exists = is_absolute(nodes.frontend_path) && nodes.backend_state;
   // Builders that do not know of removal do not write this key.
   view.online = nodes.online.value_or("1") != "0";
   view.backend = parse_xenbus_state(nodes.backend_state);
@@ -37,6 +62,9 @@ device_view view_of(const device& dev, const device_nodes& nodes) {
   view.frontend = parse_xenbus_state(nodes.frontend_state);
   view.connected = static_cast<bool>(dev.ring);
   view.refused = dev.refused;
+  // Where there is no such node there is no hypervisor, and no domain but 0.
+  view.ours_to_remove = nodes.own_domid.value_or("0") != "0";
+  view.closed_for_long = dev.closed_for_long;
   view.restarted = dev.last_seen == xenbus_state::connected
     && view.frontend == xenbus_state::initialised;
   std::string problem;
@@ -45,11 +73,27 @@ device_view view_of(const device& dev, const device_nodes& nodes) {
   return view;
 }
 
+/// Notes that the toolstack removes the device, or has another one in its
+/// place.
+void follow_online(supervisor_self self, device& dev, const frontend_id& id,
+                   const device_view& view) {
+  if (view.online == !dev.offline)
+    return;
+  dev.offline = !view.online;
+  dev.closed_for_long = false;
+  if (!dev.offline)
+    return;
+  dev.removal = ++self->state.removals;
+  self->delayed_send(self, removal_delay, remove_atom_v, id, dev.removal);
+}
+
 void take_step(supervisor_self self, device& dev, const device_nodes& nodes) {
   const auto& id = nodes.id;
   auto& store = *self->state.parts.store;
   const auto view = view_of(dev, nodes);
   dev.last_seen = view.frontend;
+  dev.uuid = canonical_uuid(nodes.uuid.value_or(""));
+  follow_online(self, dev, id, view);
   switch (next_step(view)) {
     case device_step::nothing:
       return;
@@ -57,19 +101,20 @@ void take_step(supervisor_self self, device& dev, const device_nodes& nodes) {
       forget(self, id, dev);
       return;
     case device_step::close:
-      disconnect(self, id, dev);
-      write_state(self, dev, xenbus_state::closed);
+      close(self, id, dev, view);
+      return;
+    case device_step::remove:
+      store.remove(dev.backend_path, {});
       return;
     case device_step::announce:
-      disconnect(self, id, dev);
-      store.write(dev.backend_path + "/feature-protocol-v2", "1", {});
-      write_state(self, dev, xenbus_state::init_wait);
+      disconnect(self, id, dev, "it closed or is gone");
+      announce(self, dev);
       return;
     case device_step::connect:
       connect(self, dev, nodes);
       return;
     case device_step::follow_closing:
-      disconnect(self, id, dev);
+      disconnect(self, id, dev, "it is closing");
       write_state(self, dev, xenbus_state::closing);
       return;
   }
@@ -82,7 +127,8 @@ void examined(supervisor_self self, const device_nodes& nodes) {
     return;
   auto& dev = entry->second;
   dev.examining = false;
-  if (nodes.frontend_path && dev.frontend_path.empty()) {
+  if (is_absolute(nodes.frontend_path)
+      && *nodes.frontend_path != dev.frontend_path) {
     learn_frontend_path(self, nodes.id, dev, *nodes.frontend_path);
     return; // the watch just made fires at once, and then all is read
   }
@@ -91,6 +137,27 @@ void examined(supervisor_self self, const device_nodes& nodes) {
   if (const auto still = devices.find(nodes.id);
       again && still != devices.end())
     examine(self, nodes.id, still->second);
+}
+
+/// The toolstack has seen the device closed by now.
+void closed_for_long(supervisor_self self, const frontend_id& id,
+                     std::uint64_t removal) {
+  auto& devices = self->state.devices;
+  const auto entry = devices.find(id);
+  if (entry == devices.end() || !entry->second.offline
+      || entry->second.removal != removal)
+    return;
+  entry->second.closed_for_long = true;
+  examine(self, id, entry->second);
+}
+
+/// Nobody came after the last frontend went.
+void unused(supervisor_self self, std::uint64_t desertion) {
+  const auto& state = self->state;
+  if (state.draining || !state.devices.empty() || desertion != state.desertions)
+    return;
+  log().info("no frontend for {} s", state.parts.unused_limit->count());
+  state.parts.on_unused();
 }
 
 caf::result<done_atom> drain(supervisor_self self) {
@@ -114,18 +181,42 @@ caf::result<done_atom> drain(supervisor_self self) {
   return promise;
 }
 
+frontend_state state_of(const supervisor_state& state, const frontend_id& id,
+                        const device& dev) {
+  if (dev.offline)
+    return frontend_state::removed;
+  if (dev.ring)
+    return frontend_state::connected;
+  if (state.awaiting_reset.count(id) != 0)
+    return frontend_state::resetting;
+  return dev.refused ? frontend_state::refused : frontend_state::waiting;
+}
+
 caf::result<std::vector<frontend_report>> report(supervisor_self self) {
   using reports = std::vector<frontend_report>;
+  auto& state = self->state;
   auto promise = self->make_response_promise<reports>();
-  std::vector<ring_actor> rings;
-  for (auto& [id, dev] : self->state.devices)
+  reports unconnected;
+  std::vector<std::pair<ring_actor, frontend_report>> connected;
+  for (auto& [id, dev] : state.devices) {
+    frontend_report one;
+    one.id = id;
+    one.uuid = dev.uuid;
+    one.state = state_of(state, id, dev);
+    one.primary = state.machine.is_primary({id.domain, id.handle, dev.uuid});
     if (dev.ring)
-      rings.push_back(dev.ring);
-  auto all = std::make_shared<collector<reports>>(rings.size(), promise);
-  for (auto& each : rings)
-    self->request(each, report_limit, report_atom_v)
+      connected.emplace_back(dev.ring, std::move(one));
+    else
+      unconnected.push_back(std::move(one));
+  }
+  auto all = std::make_shared<collector<reports>>(connected.size(), promise,
+                                                  std::move(unconnected));
+  for (auto& [ring, known] : connected)
+    self->request(ring, report_limit, report_atom_v)
       .then(
-        [all](frontend_report& one) {
+        [all, known = std::move(known)](frontend_report& one) {
+          one.state = known.state;
+          one.primary = known.primary;
           all->value.push_back(std::move(one));
           all->arrived();
         },
@@ -149,6 +240,8 @@ supervisor_state::~supervisor_state() {
 
 supervisor_actor::behavior_type supervisor(supervisor_self self,
                                            supervisor_parts parts) {
+  self->state.machine
+    = platform{std::move(parts.primary), std::move(parts.memory)};
   self->state.parts = std::move(parts);
   self->set_down_handler(
     [self](const caf::down_msg& down) { ring_ended(self, down); });
@@ -159,6 +252,12 @@ supervisor_actor::behavior_type supervisor(supervisor_self self,
       listed(self, listing);
     },
     [self](examined_atom, const device_nodes& nodes) { examined(self, nodes); },
+    [self](remove_atom, const frontend_id& id, std::uint64_t removal) {
+      closed_for_long(self, id, removal);
+    },
+    [self](unused_atom, std::uint64_t desertion) { unused(self, desertion); },
+    [self](keep_atom) { keep_next(self); },
+    [self](platform_atom) { return report_platform(self->state); },
     [self](drain_atom) { return drain(self); },
     [self](report_atom) { return report(self); },
     [self](stats_atom) { return self->stats(); },

@@ -1,13 +1,18 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "actors/device.hpp"
 #include "actors/log_limit.hpp"
+#include "actors/platform.hpp"
 #include "actors/reactor.hpp"
 #include "actors/self.hpp"
 #include "xenio/event_channels.hpp"
@@ -28,6 +33,19 @@ struct supervisor_parts {
   stats_actor stats;
   /// Polls the pages of rings; null if nobody does.
   reactor* poller = nullptr;
+  /// Which frontend's boots reset the TPM; see `platform`.
+  std::optional<primary_rule> primary = {};
+  /// What was known when the TPM was powered on, if it kept its PCRs.
+  platform_memory memory = {};
+  /// Gets every change of it, before the frontend behind the change is served;
+  /// may be empty.
+  std::function<void(const platform_memory&)> remember = {};
+  /// What follows the TPM_Init of a boot.
+  tpm::startup startup = tpm::startup::clear;
+  /// Calls `on_unused` when nobody has come for so long since the last frontend
+  /// went; never if there is no limit, or before there was one.
+  std::optional<std::chrono::seconds> unused_limit = {};
+  std::function<void()> on_unused = {};
 };
 
 /// One frontend's device, from the appearance of its node to its end.
@@ -46,6 +64,14 @@ struct device {
   std::optional<connection_offer> offer;
   bool refused = false;
   xenio::xenbus_state last_seen = xenio::xenbus_state::unknown;
+  /// As the backend's node has it, in canonical form.
+  std::string uuid;
+  /// The toolstack removes it.
+  bool offline = false;
+  /// The number of this removal, so that the timer of an earlier one, under the
+  /// same handle, means nothing to it.
+  std::uint64_t removal = 0;
+  bool closed_for_long = false;
   /// Invalid unless connected.
   ring_actor ring;
   /// Set while a `changed_atom` for this device is on its way: a guest can
@@ -63,6 +89,15 @@ struct supervisor_state {
   /// send commands. Their frontends are not connected again before they have.
   std::map<caf::actor_addr, frontend_id> ending;
   xenio::store::watch_id root_watch = 0;
+  platform machine;
+  /// Frontends of a primary that has booted: connected after the reset that is
+  /// under way while there are any.
+  std::set<frontend_id> awaiting_reset;
+  std::uint64_t boot_resets = 0;
+  /// Counts how often the toolstack removed a device.
+  std::uint64_t removals = 0;
+  /// Counts how often the last frontend went.
+  std::uint64_t desertions = 0;
   bool draining = false;
   /// Guests can come and go as fast as they like.
   log_limit comings{50};

@@ -21,9 +21,11 @@ struct request_row {
 
 constexpr request_row requests[] = {
   {control_request::status, "The TPM, its state and how commits go"},
-  {control_request::frontends, "Who is connected and what they did"},
+  {control_request::frontends, "Who is there and what they did"},
   {control_request::stats, "Both, and what every actor did"},
   {control_request::reset, "Reset the TPM as a reset of its platform would"},
+  {control_request::keep_next,
+   "Keep the TPM over the primary's next new domid: a restore, no boot"},
   {control_request::shutdown, "Finish what is under way, save, exit"},
 };
 

@@ -26,6 +26,8 @@ constexpr column frontend_columns[] = {
   {"DOMID", "/domid"},
   {"HANDLE", "/handle"},
   {"UUID", "/uuid"},
+  {"STATE", "/state"},
+  {"PRIMARY", "/primary"},
   {"COMMANDS", "/commands"},
   {"ERRORS", "/errors"},
   {"MALFORMED", "/malformed"},
@@ -51,6 +53,10 @@ constexpr column status_lines[] = {
   {"  off-loaded", "/tpm/offloaded"},
   {"  queued now", "/tpm/queued"},
   {"resets", "/tpm/resets"},
+  {"primary", "/platform/primary"},
+  {"  its domid", "/platform/domid"},
+  {"  its boots", "/platform/resets"},
+  {"  keep next", "/platform/keep_next"},
   {"generation", "/tpm/generation"},
   {"  durable", "/commits/generation"},
   {"  in slot", "/commits/slot"},
@@ -159,6 +165,7 @@ std::string to_tables(control_request request, const json& reply) {
       return status(reply) + '\n' + table(reply, "actors", actor_columns) + '\n'
         + table(reply, "frontends", frontend_columns);
     case control_request::reset:
+    case control_request::keep_next:
     case control_request::shutdown:
       return "done\n";
   }

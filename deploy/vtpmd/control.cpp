@@ -66,6 +66,9 @@ caf::result<std::string> carry_out(self_type self, control_caller caller,
       return reported(self, stats_json);
     case control_request::reset:
       return reset(self);
+    case control_request::keep_next:
+      self->state.keep_next();
+      return control_success(nlohmann::json::object());
     case control_request::shutdown:
       self->state.shut_down();
       return control_success(nlohmann::json::object());
@@ -77,12 +80,14 @@ caf::result<std::string> carry_out(self_type self, control_caller caller,
 
 control_actor::behavior_type control(self_type self, stats_actor stats,
                                      tpm_actor tpm, tpm::startup startup,
-                                     std::function<void()> shut_down) {
+                                     std::function<void()> shut_down,
+                                     std::function<void()> keep_next) {
   auto& state = self->state;
   state.stats = std::move(stats);
   state.tpm = std::move(tpm);
   state.startup = startup;
   state.shut_down = std::move(shut_down);
+  state.keep_next = std::move(keep_next);
   return {
     [self](control_atom, control_caller caller, const std::string& text) {
       return carry_out(self, caller, text);

@@ -20,12 +20,14 @@ struct control_state {
   tpm::startup startup;
   /// Begins the orderly end of the process; returns at once.
   std::function<void()> shut_down;
+  /// Announces that the primary's next new domid is no boot.
+  std::function<void()> keep_next;
 };
 
 /// Carries out what control_request.hpp describes.
 actors::control_actor::behavior_type control(
   actors::self_pointer<control_state, actors::control_actor> self,
   actors::stats_actor stats, actors::tpm_actor tpm, tpm::startup startup,
-  std::function<void()> shut_down);
+  std::function<void()> shut_down, std::function<void()> keep_next);
 
 } // namespace vtpm::deploy

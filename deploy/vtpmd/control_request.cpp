@@ -14,11 +14,13 @@ namespace {
 
 using nlohmann::json;
 
-constexpr auto all_requests = std::array{
-  control_request::status, control_request::frontends, control_request::stats,
-  control_request::reset, control_request::shutdown};
+constexpr auto all_requests
+  = std::array{control_request::status,    control_request::frontends,
+               control_request::stats,     control_request::reset,
+               control_request::keep_next, control_request::shutdown};
 
-constexpr auto known_requests = "status, frontends, stats, reset or shutdown";
+constexpr auto known_requests
+  = "status, frontends, stats, reset, keep-next or shutdown";
 
 std::string to_text(const json& object) {
   // Names and uuids in reports may be a guest's: nothing in them may end the
@@ -38,6 +40,8 @@ const char* to_string(control_request request) noexcept {
       return "stats";
     case control_request::reset:
       return "reset";
+    case control_request::keep_next:
+      return "keep-next";
     case control_request::shutdown:
       return "shutdown";
   }

@@ -31,6 +31,8 @@ enum class control_request : std::uint8_t {
   stats,
   /// TPM_Init, as at a reset of the platform.
   reset,
+  /// The primary's next new domid is a restore or a migration, not a boot.
+  keep_next,
   /// Drain and exit.
   shutdown,
 };
@@ -49,7 +51,7 @@ result<control_request> parse_control_request(std::string_view text);
 std::string encode_control_request(control_request request);
 
 /// Returns whether an administrator on a ring may ask for this. A guest that
-/// holds locality 8 monitors and resets; it does not end the process.
+/// holds locality 8 monitors, resets and keeps; it does not end the process.
 bool allowed_on_ring(control_request request) noexcept;
 
 /// Returns the text of a reply: `body`, a JSON object, and `"ok":true`.

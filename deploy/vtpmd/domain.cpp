@@ -79,6 +79,7 @@ struct domain::impl {
   std::unique_ptr<tpm::block_file> device;
   int committer_descriptor = -1;
   tpm_version version = tpm_version::v2_0;
+  tpm::startup startup = tpm::startup::none;
   service_notifier notifier = service_notifier::from_environment();
 
   key_authority_actor authority;
@@ -157,6 +158,7 @@ basic_result<unit, start_problem> domain::impl::listen(const options& given) {
 void domain::impl::spawn_core(foundation& parts, const options& given) {
   const auto status = parts.store->status();
   version = status.version;
+  startup = parts.startup;
   const auto known = parts.store->latest();
   device = std::move(parts.device);
   committer_descriptor = parts.committer->descriptor();
@@ -179,8 +181,10 @@ void domain::impl::spawn_core(foundation& parts, const options& given) {
                           gate, std::shared_ptr{make_thread_worker()});
   caf::anon_send(store, watch_atom_v, executor);
   counters = system.spawn(stats, executor, store);
-  operations = system.spawn(control, counters, executor, parts.startup,
-                            [this] { loop.defer([this] { shut_down(); }); });
+  operations = system.spawn(
+    control, counters, executor, parts.startup,
+    [this] { loop.defer([this] { shut_down(); }); },
+    [this] { loop.tell(frontends, keep_atom_v); });
 }
 
 /// Frontends are found and served from now on.
@@ -188,12 +192,20 @@ void domain::impl::serve(const options& given) {
   auto watch = [this](const char* name, metered_actor who) {
     caf::anon_send(counters, watch_atom_v, std::string{name}, std::move(who));
   };
-  frontends = system.spawn(
-    supervisor,
-    supervisor_parts{&hypervisor->store(), &hypervisor->grants(),
-                     &hypervisor->events(), version, given.localities, executor,
-                     operations, counters,
-                     given.poll.count() > 0 ? &loop : nullptr});
+  auto parts = supervisor_parts{&hypervisor->store(),
+                                &hypervisor->grants(),
+                                &hypervisor->events(),
+                                version,
+                                given.localities,
+                                executor,
+                                operations,
+                                counters,
+                                given.poll.count() > 0 ? &loop : nullptr,
+                                given.primary};
+  parts.startup = startup;
+  parts.unused_limit = given.exit_when_unused;
+  parts.on_unused = [this] { loop.defer([this] { shut_down(); }); };
+  frontends = system.spawn(supervisor, std::move(parts));
   watch("tpm", executor);
   watch("response", gate);
   watch("persistence", store);

@@ -24,6 +24,9 @@ constexpr auto commit_retry_limit_s_max = std::uint32_t{86'400};
 /// a second to make.
 constexpr auto key_pool_max = std::uint32_t{64};
 
+/// A week: longer is never.
+constexpr auto unused_s_max = std::uint32_t{604'800};
+
 /// The texts of options that CLI11 only stores and `convert` reads.
 struct option_texts {
   std::string version;
@@ -31,6 +34,7 @@ struct option_texts {
   std::string pcr_banks = "sha1,sha256";
   std::vector<std::string> localities;
   std::vector<std::string> claims;
+  std::string primary;
   std::string startup;
   std::string committer = "auto";
 };
@@ -126,6 +130,22 @@ void add_frontend_options(CLI::App& app, options& target, option_texts& texts) {
     ->type_name("RULE")
     ->allow_extra_args(false)
     ->group(group);
+}
+
+void add_platform_options(CLI::App& app, option_texts& texts,
+                          std::uint32_t& unused_s) {
+  app
+    .add_option("--primary", texts.primary,
+                "Whose boots reset the TPM, e.g. uuid=UUID or handle=0, then "
+                "perhaps ,on-new-domid=keep [the only uuid there ever was]")
+    ->type_name("RULE")
+    ->group("Frontends");
+  app
+    .add_option("--exit-when-unused", unused_s,
+                "Drain and exit when the last frontend has been gone so long")
+    ->type_name("SECONDS")
+    ->check(in_range(1, unused_s_max))
+    ->group("Running");
 }
 
 void add_running_options(CLI::App& app, options& target, std::uint32_t& poll_us,
@@ -258,6 +278,12 @@ result<unit> convert(const option_texts& texts, options& target) {
                      + " (quote rules in a config file)"};
     target.claims.push_back(std::move(*rule));
   }
+  if (!texts.primary.empty()) {
+    std::string why;
+    target.primary = actors::primary_rule::parse(texts.primary, why);
+    if (!target.primary)
+      return problem{"--primary: " + why + " (quote rules in a config file)"};
+  }
   const auto committer = parse_committer(texts.committer);
   if (!committer)
     return problem{"--committer: " + committer.error().text};
@@ -283,6 +309,8 @@ std::variant<options, early_exit> parse_options(int argc,
   add_state_options(app, target, texts);
   add_tpm_options(app, target, texts);
   add_frontend_options(app, target, texts);
+  auto unused_s = std::uint32_t{0};
+  add_platform_options(app, texts, unused_s);
   add_running_options(app, target, poll_us, retry_s);
   app.footer("Example, a new TPM 2.0 for loopback frontends of this user:\n"
              "  vtpmd --create --tpm 2.0 --state ./tpm --listen ./ring "
@@ -294,6 +322,8 @@ std::variant<options, early_exit> parse_options(int argc,
     return std::move(*exit);
   target.poll = std::chrono::microseconds{poll_us};
   target.commit_retry_limit = std::chrono::seconds{retry_s};
+  if (unused_s != 0)
+    target.exit_when_unused = std::chrono::seconds{unused_s};
   const auto banks_given = app.count("--pcr-banks") > 0;
   auto done = convert_tpm(texts, banks_given, target);
   if (done)

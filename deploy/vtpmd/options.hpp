@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/locality_policy.hpp"
+#include "actors/platform.hpp"
 #include "deploy/result.hpp"
 #include "protocol/version.hpp"
 #include "tpm/committer.hpp"
@@ -42,6 +43,8 @@ struct options {
   std::string control_path = default_control_path;
   std::vector<actors::locality_rule> localities;
   std::vector<xenio::loopback::claim_rule> claims;
+  /// Empty: the frontend with the only uuid there ever was.
+  std::optional<actors::primary_rule> primary;
   /// Empty: see `startup_for`.
   std::optional<tpm::startup> startup;
   /// How many RSA keys are kept ready; zero: none.
@@ -50,6 +53,8 @@ struct options {
   /// How long rings are polled after a command; zero: not at all.
   std::chrono::microseconds poll{0};
   bool accept_older = false;
+  /// How long after the last frontend went vtpmd ends; empty: never.
+  std::optional<std::chrono::seconds> exit_when_unused;
   /// One of "error", "warn", "info", "debug".
   std::string log_level = "info";
   /// How long a commit may keep failing before the TPM fails stop.

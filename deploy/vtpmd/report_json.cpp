@@ -1,5 +1,7 @@
 #include "deploy/vtpmd/report_json.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace vtpm::deploy {
@@ -31,6 +33,22 @@ json tpm_json(const actors::domain_report& report) {
           {"stopped", tpm.stopped}};
 }
 
+json platform_json(const actors::platform_report& platform) {
+  return {{"primary", platform.primary},
+          {"domid", platform.domain ? json(*platform.domain) : json{}},
+          {"keep_next", platform.keep_next},
+          {"resets", platform.resets}};
+}
+
+std::size_t connected_among(
+  const std::vector<actors::frontend_report>& frontends) {
+  const auto count = std::count_if(
+    frontends.begin(), frontends.end(), [](const auto& frontend) {
+      return frontend.state == actors::frontend_state::connected;
+    });
+  return static_cast<std::size_t>(count);
+}
+
 json commits_json(const actors::commit_report& commits) {
   const auto per_commit = commits.commits == 0
     ? 0.0
@@ -59,6 +77,8 @@ json frontend_json(const actors::frontend_report& frontend) {
   return {{"domid", frontend.id.domain},
           {"handle", frontend.id.handle},
           {"uuid", frontend.uuid},
+          {"state", to_string(frontend.state)},
+          {"primary", frontend.primary},
           {"commands", frontend.commands},
           {"errors", frontend.errors},
           {"malformed", frontend.malformed},
@@ -74,7 +94,8 @@ json frontend_json(const actors::frontend_report& frontend) {
 json status_json(const actors::domain_report& report) {
   return {{"tpm", tpm_json(report)},
           {"commits", commits_json(report.commits)},
-          {"frontends", report.frontends.size()}};
+          {"platform", platform_json(report.platform)},
+          {"frontends", connected_among(report.frontends)}};
 }
 
 json frontends_json(const std::vector<actors::frontend_report>& frontends) {
@@ -91,6 +112,7 @@ json stats_json(const actors::domain_report& report) {
   auto object = frontends_json(report.frontends);
   object["tpm"] = tpm_json(report);
   object["commits"] = commits_json(report.commits);
+  object["platform"] = platform_json(report.platform);
   object["actors"] = std::move(list);
   return object;
 }

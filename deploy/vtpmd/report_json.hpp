@@ -13,16 +13,17 @@
 
 namespace vtpm::deploy {
 
-/// `{"tpm":{...},"commits":{...},"frontends":N}`: the TPM, its store and how
-/// many frontends are connected.
+/// `{"tpm":{...},"commits":{...},"platform":{...},"frontends":N}`: the TPM, its
+/// store, whose boots reset it and how many frontends are connected.
 nlohmann::json status_json(const actors::domain_report& report);
 
-/// `{"frontends":[{...},...]}`: every frontend's counters.
+/// `{"frontends":[{...},...]}`: every frontend, connected or not, and its
+/// counters.
 nlohmann::json frontends_json(
   const std::vector<actors::frontend_report>& frontends);
 
-/// `{"tpm":{...},"commits":{...},"actors":[...],"frontends":[...]}`:
-/// everything.
+/// `{"tpm":{...},"commits":{...},"platform":{...},"actors":[...],
+/// "frontends":[...]}`: everything.
 nlohmann::json stats_json(const actors::domain_report& report);
 
 } // namespace vtpm::deploy

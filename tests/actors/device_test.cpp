@@ -118,6 +118,25 @@ TEST_SUITE("actors/device") {
     }
   }
 
+  TEST_CASE("our own node goes when Closed has been seen, outside domain 0") {
+    auto view = online_view();
+    view.online = false;
+    view.backend = view.written = xenbus_state::closed;
+    view.closed_for_long = true;
+    CHECK(next_step(view) == device_step::nothing);
+    view.ours_to_remove = true;
+    CHECK(next_step(view) == device_step::remove);
+    view.closed_for_long = false;
+    CHECK(next_step(view) == device_step::nothing);
+    // Not before it is closed, and not when it came back.
+    view.closed_for_long = true;
+    view.backend = xenbus_state::closing;
+    CHECK(next_step(view) == device_step::close);
+    view.backend = xenbus_state::closed;
+    view.online = true;
+    CHECK(next_step(view) == device_step::announce);
+  }
+
   TEST_CASE("Closing that we did not write is the toolstack's") {
     auto view = online_view();
     view.backend = xenbus_state::closing;

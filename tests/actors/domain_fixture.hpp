@@ -60,10 +60,13 @@ struct domain_surroundings {
 /// disk that lies and a scripted TPM. Nothing happens unless the test says so.
 struct domain_fixture : domain_surroundings, deterministic_system {
   /// @param changed What powering on changed: the TPM actor commits it first.
+  /// @param more What else the supervisor is told; `store` and all other
+  ///             handles in it are the fixture's.
   explicit domain_fixture(std::uint64_t seed = 1,
                           std::vector<actors::locality_rule> rules = {},
                           actors::retry_policy retries = {},
-                          tpm::snapshot_ptr changed = nullptr) {
+                          tpm::snapshot_ptr changed = nullptr,
+                          actors::supervisor_parts more = {}) {
     disk = std::make_unique<lying_disk>(seed);
     key.octets.assign(tpm::local_key::size, 0x5A);
     auto store
@@ -83,12 +86,8 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     caf::anon_send(persistence, actors::watch_atom_v, executor);
     control = system.spawn(echo_control);
     stats = system.spawn(actors::stats, executor, persistence);
-    supervisor = system.spawn(
-      actors::supervisor,
-      actors::supervisor_parts{&xen.store(), &xen.grants(), &xen.events(),
-                               tpm_version::v2_0, std::move(rules), executor,
-                               control, stats});
-    caf::anon_send(stats, actors::watch_atom_v, supervisor);
+    more.rules = std::move(rules);
+    spawn_supervisor(std::move(more));
     settle_all();
   }
 
@@ -108,6 +107,27 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     if (helper->busy())
       helper->complete(); // it holds a handle of the TPM actor
     settle();
+  }
+
+  /// Begins to look for frontends.
+  void spawn_supervisor(actors::supervisor_parts more) {
+    more.store = &xen.store();
+    more.grants = &xen.grants();
+    more.events = &xen.events();
+    more.version = tpm_version::v2_0;
+    more.tpm = executor;
+    more.control = control;
+    more.stats = stats;
+    supervisor = system.spawn(actors::supervisor, std::move(more));
+    caf::anon_send(stats, actors::watch_atom_v, supervisor);
+  }
+
+  /// Ends the supervisor and its rings, as when vtpmd is killed; the TPM stays.
+  void kill_supervisor() {
+    caf::anon_send_exit(supervisor, caf::exit_reason::user_shutdown);
+    settle_all();
+    CHECK(xen.mappings() == 0);
+    CHECK(xen.bindings() == 0);
   }
 
   /// Lets actors and events run until nothing is left that happens by itself;
@@ -142,10 +162,13 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     }
   }
 
-  /// A guest that has gone through the handshake.
-  std::unique_ptr<xenio::simulated::guest> connect(
-    xenio::domid domain, std::uint32_t handle = 0,
-    std::string uuid = "00000000-0000-0000-0000-000000000001") {
+  /// A guest that has gone through the handshake; its uuid is its own unless
+  /// given.
+  std::unique_ptr<xenio::simulated::guest> connect(xenio::domid domain,
+                                                   std::uint32_t handle = 0,
+                                                   std::string uuid = {}) {
+    if (uuid.empty())
+      uuid = uuid_number(domain * 100u + handle);
     auto made = std::make_unique<xenio::simulated::guest>(xen, domain, handle,
                                                           std::move(uuid));
     settle_all();
@@ -154,6 +177,13 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     settle_all();
     CHECK(made->backend_state() == xenio::xenbus_state::connected);
     return made;
+  }
+
+  /// Returns the uuid whose last digits are `number`.
+  static std::string uuid_number(unsigned number) {
+    auto digits = std::to_string(number);
+    digits.insert(0, 12 - digits.size(), '0');
+    return "00000000-0000-0000-0000-" + digits;
   }
 
   /// Asks `whom` and returns its answer; fails the test on an error.
@@ -170,13 +200,18 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     return result;
   }
 
-  /// Returns this frontend's counters.
+  /// Returns what is known of every frontend.
+  std::vector<actors::frontend_report> reports() {
+    return ask<std::vector<actors::frontend_report>>(supervisor,
+                                                     actors::report_atom_v);
+  }
+
+  /// Returns what is known of this frontend.
   actors::frontend_report report_of(const xenio::simulated::guest& who) {
-    for (auto& each : ask<std::vector<actors::frontend_report>>(
-           supervisor, actors::report_atom_v))
+    for (auto& each : reports())
       if (each.id == actors::frontend_id{who.domain(), who.handle()})
         return each;
-    FAIL("no such frontend is connected");
+    FAIL("there is no such frontend");
     return {};
   }
 

@@ -43,7 +43,7 @@ TEST_SUITE("deploy/ctl/ctl_options") {
     for (const auto request :
          {control_request::status, control_request::frontends,
           control_request::stats, control_request::reset,
-          control_request::shutdown}) {
+          control_request::keep_next, control_request::shutdown}) {
       CAPTURE(to_string(request));
       const auto question = accepted<ask_command>({to_string(request)});
       CHECK(question.request == request);

@@ -11,8 +11,9 @@ using namespace vtpm::deploy;
 namespace {
 
 const control_request all_requests[]
-  = {control_request::status, control_request::frontends,
-     control_request::stats, control_request::reset, control_request::shutdown};
+  = {control_request::status,    control_request::frontends,
+     control_request::stats,     control_request::reset,
+     control_request::keep_next, control_request::shutdown};
 
 /// Returns the error of a reply, "" for a success.
 std::string error_of(const std::string& reply) {

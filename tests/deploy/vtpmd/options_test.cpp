@@ -70,6 +70,8 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK_FALSE(given.physical_presence);
     CHECK(given.localities.empty());
     CHECK(given.claims.empty());
+    CHECK_FALSE(given.primary);
+    CHECK_FALSE(given.exit_when_unused);
     CHECK_FALSE(given.startup);
     CHECK(given.key_pool == 4);
     CHECK(given.committer == tpm::committer_kind::automatic);
@@ -151,6 +153,15 @@ TEST_SUITE("deploy/vtpmd/options") {
             .physical_presence);
   }
 
+  TEST_CASE("whose boots and whose going matter arrives") {
+    const auto given = accepted(parse_with(
+      {"--primary", "handle=3,on-new-domid=keep", "--exit-when-unused", "60"}));
+    REQUIRE(given.primary);
+    CHECK(given.primary->handle == 3);
+    CHECK(given.primary->keep);
+    CHECK(given.exit_when_unused == std::chrono::seconds{60});
+  }
+
   TEST_CASE("a refusal is one line that names the option") {
     struct row {
       words given;
@@ -180,6 +191,10 @@ TEST_SUITE("deploy/vtpmd/options") {
       {{"--key-pool", "-1"}, "--key-pool"},
       {{"--committer", "aio"}, "--committer"},
       {{"--locality", "domid=3:5"}, "--locality"},
+      {{"--primary", "domid=3"}, "--primary"},
+      {{"--primary", "handle=1", "--primary", "handle=2"}, "--primary"},
+      {{"--exit-when-unused", "0"}, "--exit-when-unused"},
+      {{"--exit-when-unused", "604801"}, "--exit-when-unused"},
       {{"--claim", "domid=3"}, "--claim"},
       {{"--xen"}, "--xen"},
       {{"--claim", "uid=1", "uid=2"}, "uid=2"},
@@ -215,6 +230,8 @@ TEST_SUITE("deploy/vtpmd/options") {
                              "--control",
                              "--locality",
                              "--claim",
+                             "--primary",
+                             "--exit-when-unused",
                              "--startup",
                              "--physical-presence",
                              "--pcr-banks",

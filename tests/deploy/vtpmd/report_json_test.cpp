@@ -18,6 +18,7 @@ actors::domain_report sample() {
   actors::frontend_report frontend;
   frontend.id = {3, 9};
   frontend.uuid = "11111111-2222-3333-4444-555555555555";
+  frontend.primary = true;
   frontend.commands = 10;
   frontend.errors = 11;
   frontend.malformed = 12;
@@ -25,7 +26,12 @@ actors::domain_report sample() {
   frontend.cancels = 14;
   frontend.bytes_in = 15;
   frontend.bytes_out = 16;
-  report.frontends = {frontend};
+  actors::frontend_report waiting;
+  waiting.id = {4, 0};
+  waiting.uuid = "66666666-7777-8888-9999-aaaaaaaaaaaa";
+  waiting.state = actors::frontend_state::refused;
+  report.frontends = {frontend, waiting};
+  report.platform = {"handle=9,on-new-domid=reset", xenio::domid{3}, true, 40};
   auto& commits = report.commits;
   commits.commits = 20;
   commits.changes = 50;
@@ -55,6 +61,10 @@ const auto golden = json::parse(R"({
     "failing": true, "stopped": false, "latency_us": {"p50": 0.0, "p99": 0.0},
     "generation": 22, "slot": 1
   },
+  "platform": {
+    "primary": "handle=9,on-new-domid=reset", "domid": 3, "keep_next": true,
+    "resets": 40
+  },
   "actors": [
     {"name": "tpm", "mailbox": {"now": 1, "max": 2}, "handled": 3,
      "busy_us": 4.0},
@@ -63,8 +73,14 @@ const auto golden = json::parse(R"({
   ],
   "frontends": [
     {"domid": 3, "handle": 9, "uuid": "11111111-2222-3333-4444-555555555555",
+     "state": "connected", "primary": true,
      "commands": 10, "errors": 11, "malformed": 12, "denied": 13,
      "cancels": 14, "bytes_in": 15, "bytes_out": 16,
+     "latency_us": {"p50": 0.0, "p99": 0.0}},
+    {"domid": 4, "handle": 0, "uuid": "66666666-7777-8888-9999-aaaaaaaaaaaa",
+     "state": "refused", "primary": false,
+     "commands": 0, "errors": 0, "malformed": 0, "denied": 0,
+     "cancels": 0, "bytes_in": 0, "bytes_out": 0,
      "latency_us": {"p50": 0.0, "p99": 0.0}}
   ]
 })");
@@ -83,6 +99,7 @@ TEST_SUITE("deploy/vtpmd/report_json") {
     CHECK(status_json(report)
           == json{{"tpm", golden["tpm"]},
                   {"commits", golden["commits"]},
+                  {"platform", golden["platform"]},
                   {"frontends", 1}});
   }
 
@@ -94,6 +111,7 @@ TEST_SUITE("deploy/vtpmd/report_json") {
     // Nothing is divided by the number of commits when there is none.
     CHECK(stats["commits"]["commands_per_commit"] == 0.0);
     CHECK(status_json(empty)["frontends"] == 0);
+    CHECK(status_json(empty)["platform"]["domid"].is_null());
   }
 
   TEST_CASE("latencies are microseconds") {
@@ -134,7 +152,8 @@ TEST_SUITE("deploy/ctl/tables") {
                              "10",  "11",
                              "12",  "13",
                              "14",  "15",
-                             "16"}) {
+                             "16",  "handle=9,on-new-domid=reset",
+                             "40",  "refused"}) {
       CAPTURE(text);
       CHECK(stats.find(text) != std::string::npos);
     }
