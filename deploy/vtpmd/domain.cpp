@@ -13,6 +13,7 @@
 #include "actors/persistence.hpp"
 #include "actors/reactor.hpp"
 #include "actors/response.hpp"
+#include "actors/shutdown_watch.hpp"
 #include "actors/stats.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/tpm.hpp"
@@ -49,6 +50,18 @@ xenio::result<std::unique_ptr<xenio::hypervisor>> open_hypervisor(
   return hypervisor_ptr{std::move(*hub)};
 }
 
+int exit_code_for(shutdown_order order) noexcept {
+  switch (order) {
+    case shutdown_order::poweroff:
+      return daemon_exit::poweroff;
+    case shutdown_order::reboot:
+      return daemon_exit::reboot;
+    case shutdown_order::halt:
+      return daemon_exit::halt;
+  }
+  return exit_code::failure;
+}
+
 caf::actor_system_config& configure(caf::actor_system_config& config) {
   config.load<reactor>();
   config.set("scheduler.max-throughput", std::size_t{64});
@@ -70,7 +83,8 @@ struct domain::impl {
   void spawn_core(foundation& parts, const options& given);
   void serve(const options& given);
   void guard();
-  void shut_down();
+  void signalled();
+  void shut_down(int code);
   void end(int code);
 
   caf::actor_system_config config;
@@ -94,8 +108,12 @@ struct domain::impl {
   std::unique_ptr<xenio::hypervisor> hypervisor;
   std::unique_ptr<control_socket> socket;
   std::unique_ptr<termination_signals> signals;
-  bool ending = false;
+  std::unique_ptr<shutdown_watch> orders;
+  bool was_signalled = false;
+  bool draining = false;
   bool over = false;
+  /// For when the drain has gone well.
+  int drained_code = exit_code::success;
 
   std::promise<int> ended;
 };
@@ -104,6 +122,7 @@ domain::impl::~impl() {
   // Top down: whoever hands out work goes before whoever does it. What the
   // loop's thread owns is let go of there.
   loop.call([this] {
+    orders.reset();
     signals.reset();
     socket.reset();
     if (committer_descriptor >= 0)
@@ -147,7 +166,7 @@ basic_result<unit, start_problem> domain::impl::listen(const options& given) {
   if (!bound)
     return start_problem{exit_code::failure, bound.error().text};
   socket = std::move(*bound);
-  auto watched = termination_signals::watch(loop, [this](int) { shut_down(); });
+  auto watched = termination_signals::watch(loop, [this](int) { signalled(); });
   if (!watched)
     return start_problem{exit_code::failure, watched.error().text};
   signals = std::move(*watched);
@@ -183,7 +202,7 @@ void domain::impl::spawn_core(foundation& parts, const options& given) {
   counters = system.spawn(stats, executor, store);
   operations = system.spawn(
     control, counters, executor, parts.startup,
-    [this] { loop.defer([this] { shut_down(); }); },
+    [this] { loop.defer([this] { shut_down(exit_code::success); }); },
     [this] { loop.tell(frontends, keep_atom_v); });
 }
 
@@ -204,7 +223,8 @@ void domain::impl::serve(const options& given) {
                                 given.primary};
   parts.startup = startup;
   parts.unused_limit = given.exit_when_unused;
-  parts.on_unused = [this] { loop.defer([this] { shut_down(); }); };
+  parts.on_unused
+    = [this] { loop.defer([this] { shut_down(exit_code::success); }); };
   frontends = system.spawn(supervisor, std::move(parts));
   watch("tpm", executor);
   watch("response", gate);
@@ -215,6 +235,9 @@ void domain::impl::serve(const options& given) {
   watch("control", operations);
   caf::anon_send(counters, watch_atom_v, frontends);
   guard();
+  orders = std::make_unique<shutdown_watch>(
+    hypervisor->store(),
+    [this](shutdown_order order) { shut_down(exit_code_for(order)); });
   notifier.ready();
   log().info("listening for frontends at {}, for vtpmctl at {}",
              given.xen ? "backend/vtpm in XenStore" : given.listen_path,
@@ -245,14 +268,24 @@ void domain::impl::end(int code) {
     ended.set_value(code);
 }
 
-/// Drains, then ends. Asked again, ends at once: what was acknowledged is
+/// The first signal drains. The second ends at once: what was acknowledged is
 /// stored all the same.
-void domain::impl::shut_down() {
-  if (std::exchange(ending, true)) {
+void domain::impl::signalled() {
+  if (std::exchange(was_signalled, true)) {
     log().warn("told to end a second time: not waiting for the drain");
     end(exit_code::failure);
     return;
   }
+  shut_down(exit_code::success);
+}
+
+/// Drains, then ends with `code`. Asked again, goes on draining: a domain that
+/// is told to power off hears it from its toolstack and from its init.
+void domain::impl::shut_down(int code) {
+  if (code != exit_code::success)
+    drained_code = code;
+  if (std::exchange(draining, true))
+    return;
   log().info("draining");
   notifier.stopping();
   caf::anon_send(store, drain_atom_v);
@@ -261,7 +294,7 @@ void domain::impl::shut_down() {
       .then(
         [this](done_atom) {
           log().info("drained: all that was acknowledged is stored");
-          end(exit_code::success);
+          end(drained_code);
         },
         [this](const caf::error& reason) {
           log().error("drained, but the newest state is not stored: {}",

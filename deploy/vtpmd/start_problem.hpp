@@ -30,6 +30,11 @@ inline constexpr int engine = 17;
 inline constexpr int unusable = 18;
 /// The operating system does not let vtpmd read or write the state or the key.
 inline constexpr int unreadable = 19;
+/// Drained because the toolstack ordered the domain to power off, reboot or
+/// halt: whoever started vtpmd does so.
+inline constexpr int poweroff = 20;
+inline constexpr int reboot = 21;
+inline constexpr int halt = 22;
 
 } // namespace daemon_exit
 
