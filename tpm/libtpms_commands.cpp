@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "protocol/tpm_header.hpp"
+#include "tpm/crypto/random.hpp"
 
 namespace vtpm::tpm {
 
@@ -18,6 +19,11 @@ constexpr std::uint16_t st_deactivated = 0x0003;
 constexpr std::uint32_t cc_startup = 0x00000144;
 constexpr std::uint16_t su_clear = 0x0000;
 constexpr std::uint16_t su_state = 0x0001;
+
+/// TPM2_StirRandom, and how much it is given: more than the seed of the
+/// generator, of the 128 octets (MAX_SYM_DATA) that it takes.
+constexpr std::uint32_t cc_stir_random = 0x00000146;
+constexpr std::uint16_t stir_size = 64;
 
 std::uint32_t code_of(byte_view response) noexcept {
   return protocol::load_be<std::uint32_t>(response.data() + 6);
@@ -86,6 +92,16 @@ result<byte_view> run(libtpms_library& library, const char* what,
 bool shut_down_clear(libtpms_library& library) {
   auto command = command_builder{tag_no_sessions, cc_shutdown};
   return succeeded(library.process(0, command.put(su_clear).finish()));
+}
+
+void stir_random(libtpms_library& library) {
+  auto entropy = secret_bytes(stir_size);
+  fill_random(entropy);
+  auto command = command_builder{tag_no_sessions, cc_stir_random};
+  command.put(stir_size);
+  for (const auto octet : entropy)
+    command.put(octet);
+  library.process(0, command.finish());
 }
 
 result<unit> check_startup(tpm_version version, startup how) {

@@ -61,6 +61,9 @@ result<byte_view> run(libtpms_library& library, const char* what,
 /// Gives TPM2_Shutdown(CLEAR) and returns whether it succeeded.
 bool shut_down_clear(libtpms_library& library);
 
+/// Gives a 2.0 TPM fresh entropy, as far as it takes any before its Startup.
+void stir_random(libtpms_library& library);
+
 /// Returns `errc::unusable` if a TPM of `version` has no such startup.
 result<unit> check_startup(tpm_version version, startup how);
 

@@ -11,6 +11,11 @@ namespace vtpm::tpm {
 
 namespace {
 
+/// What our volatile state ends with: whether the last command was a Shutdown.
+enum class ended_by : std::uint8_t { other_command = 0, shutdown = 1 };
+
+constexpr std::size_t ended_by_size = 1;
+
 class libtpms_engine final : public engine {
 public:
   explicit libtpms_engine(std::unique_ptr<libtpms_library> library) noexcept
@@ -55,7 +60,13 @@ public:
   }
 
   result<secret_bytes> volatile_state() const override {
-    return library_->volatile_state();
+    auto octets = library_->volatile_state();
+    if (!octets)
+      return octets.error();
+    const auto ended
+      = shut_down_ ? ended_by::shutdown : ended_by::other_command;
+    octets->push_back(static_cast<std::uint8_t>(ended));
+    return octets;
   }
 
   void cancel() noexcept override {
@@ -77,6 +88,18 @@ public:
   /// @pre Not called before.
   void start_key_pool(std::size_t count) {
     library_->start_key_pool(count);
+  }
+
+  /// TPM_Init with a volatile state inserted, and fresh entropy. Returns the
+  /// state if that changed any.
+  /// @pre The TPM is off.
+  result<snapshot_ptr> go_on(ended_by last) {
+    shut_down_ = last == ended_by::shutdown;
+    if (auto on = library_->power_on(); !on)
+      return on.error();
+    if (version() == tpm_version::v2_0)
+      stir_random(*library_);
+    return library_->take_change();
   }
 
 private:
@@ -113,6 +136,32 @@ result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
   (*library)->insert(std::move(state));
   auto instance = std::make_unique<libtpms_engine>(std::move(*library));
   auto changed = instance->start(how);
+  if (!changed)
+    return changed.error();
+  if (key_pool > 0)
+    instance->start_key_pool(key_pool);
+  return powered_engine{std::move(instance), std::move(*changed)};
+}
+
+result<powered_engine> resume_libtpms(tpm_version version, snapshot_ptr state,
+                                      byte_view volatile_state,
+                                      bool physical_presence,
+                                      std::size_t key_pool) {
+  if (state == nullptr || state->permanent.empty()
+      || volatile_state.size() <= ended_by_size)
+    return error{errc::engine, "there is no TPM state to go on from"};
+  const auto last = volatile_state.back();
+  if (last > static_cast<std::uint8_t>(ended_by::shutdown))
+    return error{errc::engine, "the volatile state is of a later version"};
+  auto library = libtpms_library::claim(version);
+  if (!library)
+    return library.error();
+  (*library)->physical_presence(physical_presence);
+  volatile_state = volatile_state.first(volatile_state.size() - ended_by_size);
+  (*library)->insert(std::move(state),
+                     {volatile_state.begin(), volatile_state.end()});
+  auto instance = std::make_unique<libtpms_engine>(std::move(*library));
+  auto changed = instance->go_on(static_cast<ended_by>(last));
   if (!changed)
     return changed.error();
   if (key_pool > 0)

@@ -60,4 +60,17 @@ result<powered_engine> power_on_libtpms(tpm_version version, snapshot_ptr state,
                                         bool physical_presence = false,
                                         std::size_t key_pool = 0);
 
+/// Goes on from where a TPM was: PCRs, sessions, loaded keys and all else that
+/// a reset loses. Gives a 2.0 TPM's generator fresh entropy, so that two
+/// continuations of one state never draw the same nonces; a 1.2 TPM draws from
+/// this process's own, and any command would end its guest's SHA-1 thread.
+/// Refuses, and leaves no TPM behind, where the library cannot unpack either.
+/// @param state The state that the TPM had then, from the same instant: the
+///              library would take any.
+/// @param volatile_state What `engine::volatile_state` returned.
+result<powered_engine> resume_libtpms(tpm_version version, snapshot_ptr state,
+                                      byte_view volatile_state,
+                                      bool physical_presence = false,
+                                      std::size_t key_pool = 0);
+
 } // namespace vtpm::tpm

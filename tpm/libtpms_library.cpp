@@ -191,10 +191,12 @@ result<unit> libtpms_library::silence() {
   return unit{};
 }
 
-void libtpms_library::insert(snapshot_ptr state) noexcept {
+void libtpms_library::insert(snapshot_ptr state,
+                             secret_bytes volatile_state) noexcept {
   assert(!powered_);
   assert(state != nullptr);
   current_ = std::move(state);
+  volatile_ = std::move(volatile_state);
   changed_ = false;
 }
 
@@ -210,7 +212,15 @@ std::uint32_t libtpms_library::initialize() {
 result<unit> libtpms_library::power_on() {
   assert(!powered_);
   cancelled_ = false; // no command of before the power cycle
-  if (const auto code = initialize(); code != TPM_SUCCESS) {
+  // Handed over by callback instead, one that does not unpack would be dropped
+  // in silence.
+  auto code = TPM_RESULT{TPM_SUCCESS};
+  if (const auto octets = std::exchange(volatile_, {}); !octets.empty())
+    code = TPMLIB_SetState(TPMLIB_STATE_VOLATILE, octets.data(),
+                           static_cast<std::uint32_t>(octets.size()));
+  if (code == TPM_SUCCESS)
+    code = initialize();
+  if (code != TPM_SUCCESS) {
     TPMLIB_Terminate();
     return library_error("TPM_Init", code);
   }

@@ -42,8 +42,11 @@ public:
   }
 
   /// Replaces what the TPM finds at its next `power_on`.
+  /// @param volatile_state What `volatile_state` returned once, of a TPM whose
+  ///                       state `state` was then: the TPM goes on from there.
+  ///                       Empty: it starts anew.
   /// @pre The TPM is off.
-  void insert(snapshot_ptr state) noexcept;
+  void insert(snapshot_ptr state, secret_bytes volatile_state = {}) noexcept;
 
   /// TPM_Init. A blank TPM manufactures itself. On error the TPM stays off.
   /// @pre The TPM is off.
@@ -111,6 +114,8 @@ private:
   bool changed_ = false;
   std::uint8_t locality_ = 0;
   snapshot_ptr current_;
+  /// What the next `power_on` goes on from.
+  secret_bytes volatile_;
   /// The library decrypts parameters where it finds them, so it gets a copy.
   secret_bytes request_;
   /// The library's, allocated by it.
