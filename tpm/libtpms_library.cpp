@@ -297,7 +297,9 @@ result<secret_bytes> libtpms_library::volatile_state() const {
   const auto code = TPMLIB_GetState(TPMLIB_STATE_VOLATILE, &octets, &size);
   if (code != TPM_SUCCESS)
     return library_error("reading the volatile state", code);
-  auto state = secret_bytes(octets, octets + size);
+  auto state = secret_bytes{};
+  state.reserve(size + 1); // the engine adds an octet
+  state.assign(octets, octets + size);
   wipe(octets, size);
   std::free(octets);
   return state;

@@ -261,6 +261,14 @@ durable_receipt state_store::latest() const noexcept {
   return durable_receipt{impl_->durable};
 }
 
+byte_view state_store::shadow_key() const noexcept {
+  return impl_->shadow_key;
+}
+
+void state_store::renew_shadow_key() {
+  fill_random(impl_->shadow_key);
+}
+
 store_status state_store::status() const noexcept {
   return {impl_->version, impl_->id, impl_->durable, impl_->live};
 }

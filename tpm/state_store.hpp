@@ -174,6 +174,13 @@ public:
 
   store_status status() const noexcept;
 
+  /// Returns the key of this state's shadow, borrowed from the store.
+  byte_view shadow_key() const noexcept;
+
+  /// Makes a new one, which the next commit stores: whatever shadow there is
+  /// anywhere is of no use to anyone after that.
+  void renew_shadow_key();
+
 private:
   struct impl;
   explicit state_store(std::unique_ptr<impl> state) noexcept;
