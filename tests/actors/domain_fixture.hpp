@@ -19,6 +19,7 @@
 #include "actors/stats.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/tpm.hpp"
+#include "tests/actors/deferred_worker.hpp"
 #include "tests/actors/scripted_engine.hpp"
 #include "tests/deterministic_system.hpp"
 #include "tests/tpm/lying_disk.hpp"

@@ -9,6 +9,8 @@
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <doctest/doctest.h>
+
 #include "tests/actors/reactor_fixture.hpp"
 #include "tests/deterministic_system.hpp"
 

@@ -1,13 +1,10 @@
 #pragma once
 
-#include <atomic>
 #include <cassert>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <utility>
 
-#include "actors/worker.hpp"
 #include "protocol/big_endian.hpp"
 #include "protocol/error_response.hpp"
 #include "protocol/tpm_header.hpp"
@@ -142,26 +139,6 @@ private:
   }
 
   std::shared_ptr<engine_script> script_;
-};
-
-/// A worker that runs its job when the test says so.
-class deferred_worker final : public actors::worker {
-public:
-  void run(std::function<void()> job) override {
-    assert(!job_);
-    job_ = std::move(job);
-  }
-
-  bool busy() const noexcept {
-    return static_cast<bool>(job_);
-  }
-
-  void complete() {
-    std::exchange(job_, {})();
-  }
-
-private:
-  std::function<void()> job_;
 };
 
 } // namespace vtpm::tests

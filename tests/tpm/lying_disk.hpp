@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <random>
 #include <set>
@@ -28,9 +29,10 @@
 //   was in the cache before stays there.
 // - A failed write, and one whose process died, has left any of its sectors in
 //   the cache.
+// - A misdirected write goes through to the medium, whole, in another place.
 // - Reads fail where `unreadable` says.
 //
-// All choices come from the seed.
+// All choices come from the seed, unless `coin` makes them.
 
 namespace vtpm::tests {
 
@@ -111,8 +113,10 @@ struct lying_disk final : tpm::slot_device {
     for (const auto& entry : cached_)
       if (flip_coin())
         copy_sector(entry.octets, medium_, entry.sector);
+    // Nothing else differs, and this happens very often.
+    for (const auto& entry : cached_)
+      copy_sector(sector_of(medium_, entry.sector), visible, entry.sector);
     cached_.clear();
-    visible = medium_;
   }
 
   /// One slot as it is read, for tests to look at and to tamper with.
@@ -121,7 +125,7 @@ struct lying_disk final : tpm::slot_device {
   }
 
   bool flip_coin() {
-    return (random() & 1) != 0;
+    return coin ? coin() : (random() & 1) != 0;
   }
 
   /// A write that a committer has started.
@@ -131,6 +135,8 @@ struct lying_disk final : tpm::slot_device {
   };
 
   std::mt19937_64 random;
+  /// Makes the choices, if set; `true` is "gets through".
+  std::function<bool()> coin;
   /// What a read returns.
   byte_vector visible;
   std::optional<pending_write> in_flight;
@@ -149,6 +155,12 @@ private:
                           std::uint64_t sector) noexcept {
     std::memcpy(where.data() + sector * tpm::sector_size, octets.data(),
                 tpm::sector_size);
+  }
+
+  static byte_view sector_of(const byte_vector& where,
+                             std::uint64_t sector) noexcept {
+    return byte_view{where}.subspan(sector * tpm::sector_size,
+                                    tpm::sector_size);
   }
 
   template <class F>
@@ -208,6 +220,13 @@ struct scripted_committer final : tpm::committer {
   void complete() {
     check_untouched();
     disk_.write_durably(disk_.in_flight->offset, disk_.in_flight->data);
+    end(unit{});
+  }
+
+  /// The write is whole and durable, at `offset` instead of where it belongs.
+  void complete_at(std::uint64_t offset) {
+    check_untouched();
+    disk_.write_durably(offset, disk_.in_flight->data);
     end(unit{});
   }
 
