@@ -47,8 +47,10 @@ class Packages:
     """Exactly these packages, unpacked one over the other into one folder."""
 
     def __init__(self, folder, names):
-        self.root = pathlib.Path(folder) / "root"
-        debs = pathlib.Path(folder) / "debs"
+        # Absolute, for it becomes a search path of the dynamic linker's.
+        folder = pathlib.Path(folder).resolve()
+        self.root = folder / "root"
+        debs = folder / "debs"
         for path in (self.root, debs):
             path.mkdir(parents=True, exist_ok=True)
         for package, name in file_names(names).items():
