@@ -5,14 +5,21 @@
 #include <cstdio>
 #include <cstring>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include "deploy/unix_socket.hpp"
 #include "protocol/admin.hpp"
 #include "protocol/tpm_header.hpp"
+#include "xenio/loopback/frontend.hpp"
+#include "xenio/xen/admin_device.hpp"
+#include "xenio/xen/frontend.hpp"
 
 namespace vtpm::deploy {
 
@@ -111,6 +118,59 @@ ask_result<std::optional<std::string>> read_pages(xenio::frontend& ring,
   return failed("the reply changed while it was read: try again");
 }
 
+ask_failure unreachable(const xenio::error& why) {
+  return {why.code == xenio::errc::refused ? exit_code::failure
+                                           : exit_code::no_connection,
+          why.detail};
+}
+
+/// Keeps others from the same device for as long as it is open.
+ask_result<descriptor> lock_device(const xen_ring& ring) {
+  const auto path = "/run/vtpmctl." + std::to_string(ring.domain) + "."
+    + std::to_string(ring.handle) + ".lock";
+  descriptor file{::open(path.c_str(),
+                         O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
+                         S_IRUSR | S_IWUSR)};
+  if (!file)
+    return failed("cannot open " + path + ": " + std::strerror(errno));
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+    return failed("another vtpmctl uses this ring: try again, or use another "
+                  "handle");
+  return file;
+}
+
+ask_result<std::string> ask_through(const loopback_ring& ring,
+                                    std::optional<tpm_version> version,
+                                    const std::string& request) {
+  const auto frontend = xenio::loopback::connect(ring.path, ring.who);
+  if (!frontend)
+    return unreachable(frontend.error());
+  return ask_ring(**frontend, version, request);
+}
+
+ask_result<std::string> ask_through(const xen_ring& ring,
+                                    std::optional<tpm_version> version,
+                                    const std::string& request) {
+  const auto lock = lock_device(ring);
+  if (!lock)
+    return lock.error();
+  auto parts = xenio::xen::open_frontend_parts();
+  if (!parts)
+    return unreachable(parts.error());
+  auto store = xenio::xen::open_store_link();
+  if (!store)
+    return unreachable(store.error());
+  const auto device = xenio::xen::admin_device::obtain(
+    *std::move(store), ring.domain, ring.handle);
+  if (!device)
+    return unreachable(device.error());
+  const auto frontend
+    = xenio::xen::connect(*std::move(parts), (*device)->directory());
+  if (!frontend)
+    return unreachable(frontend.error());
+  return ask_ring(**frontend, version, request);
+}
+
 } // namespace
 
 ask_result<std::string> ask_socket(const std::string& path,
@@ -148,13 +208,9 @@ ask_result<std::string> ask(const ask_command& question) {
   if (const auto* route = std::get_if<socket_route>(&question.route))
     return ask_socket(route->path, request);
   const auto& route = std::get<ring_route>(question.route);
-  const auto ring = xenio::loopback::connect(route.path, route.who);
-  if (!ring)
-    return ask_failure{ring.error().code == xenio::errc::refused
-                         ? exit_code::failure
-                         : exit_code::no_connection,
-                       ring.error().detail};
-  return ask_ring(**ring, route.version, request);
+  return std::visit(
+    [&](const auto& ring) { return ask_through(ring, route.version, request); },
+    route.ring);
 }
 
 } // namespace vtpm::deploy

@@ -9,6 +9,7 @@
 #include "deploy/parse_text.hpp"
 #include "deploy/ring_identity.hpp"
 #include "deploy/vtpmd/options.hpp"
+#include "protocol/decimal.hpp"
 
 namespace vtpm::deploy {
 
@@ -33,6 +34,7 @@ constexpr request_row requests[] = {
 struct option_texts {
   std::string control = default_control_path;
   std::string ring;
+  std::string connect;
   identity_options who;
   std::string ring_version;
   bool json = false;
@@ -52,13 +54,18 @@ void add_route_options(CLI::App& app, option_texts& texts) {
     ->group(group);
   app
     .add_option("--ring", texts.ring,
-                "Its --listen socket: ask through a ring, as a frontend that "
-                "may use locality 8")
+                "Its Xen domain and the device to ask through, made if need "
+                "be; as a frontend that may use locality 8")
+    ->type_name("DOMID/HANDLE")
+    ->group(group);
+  app
+    .add_option("--connect", texts.connect,
+                "Its --listen socket: the same as a loopback frontend")
     ->type_name("SOCKET")
     ->group(group);
   app
     .add_option("--ring-tpm", texts.ring_version,
-                "With --ring: which TPM it is [try both]")
+                "With --ring or --connect: which TPM it is [try both]")
     ->type_name("1.2|2.0")
     ->group(group);
   add_identity_options(app, texts.who);
@@ -112,30 +119,65 @@ result<create_options> convert_create(const option_texts& texts,
   return wanted;
 }
 
-result<ask_command> convert_ask(control_request request, const CLI::App& app,
-                                const option_texts& texts) {
-  if (texts.ring.empty()) {
-    for (const auto* option : {"--ring-tpm", "--domid", "--handle", "--uuid"})
-      if (app.count(option) > 0)
-        return problem{std::string{option} + " goes with --ring"};
-    return ask_command{request, socket_route{texts.control}, texts.json};
+/// Reads "DOMID/HANDLE".
+result<xen_ring> parse_xen_ring(const std::string& text) {
+  const auto slash = text.find('/');
+  const auto domain
+    = protocol::parse_decimal<xenio::domid>(text.substr(0, slash));
+  const auto handle = protocol::parse_decimal<std::uint32_t>(
+    slash == text.npos ? "" : text.substr(slash + 1));
+  if (!domain || !handle)
+    return problem{"--ring: \"" + text
+                   + "\" is not DOMID/HANDLE, such as 5/0; a loopback socket "
+                     "goes with --connect"};
+  return xen_ring{*domain, *handle};
+}
+
+/// Returns the ring that was asked for.
+result<ring_route> ring_of(const option_texts& texts) {
+  ring_route route;
+  if (texts.connect.empty()) {
+    const auto ring = parse_xen_ring(texts.ring);
+    if (!ring)
+      return ring.error();
+    route.ring = *ring;
+  } else {
+    auto who = identity_of(texts.who);
+    if (!who)
+      return who.error();
+    route.ring = loopback_ring{texts.connect, std::move(*who)};
   }
-  if (app.count("--control") > 0)
-    return problem{"give either --control or --ring"};
-  if (!allowed_on_ring(request))
-    return problem{std::string{to_string(request)}
-                   + " is not possible through a ring: use --control"};
-  auto who = identity_of(texts.who);
-  if (!who)
-    return who.error();
-  ring_route route{texts.ring, std::move(*who), std::nullopt};
   if (!texts.ring_version.empty()) {
     const auto version = parse_tpm_version(texts.ring_version);
     if (!version)
       return problem{"--ring-tpm: " + version.error().text};
     route.version = *version;
   }
-  return ask_command{request, std::move(route), texts.json};
+  return route;
+}
+
+result<ask_command> convert_ask(control_request request, const CLI::App& app,
+                                const option_texts& texts) {
+  const auto given
+    = app.count("--control") + app.count("--ring") + app.count("--connect");
+  if (given > 1)
+    return problem{"give one of --control, --ring and --connect"};
+  if (texts.connect.empty())
+    for (const auto* option : {"--domid", "--handle", "--uuid"})
+      if (app.count(option) > 0)
+        return problem{std::string{option} + " goes with --connect"};
+  if (texts.ring.empty() && texts.connect.empty()) {
+    if (app.count("--ring-tpm") > 0)
+      return problem{"--ring-tpm goes with --ring or --connect"};
+    return ask_command{request, socket_route{texts.control}, texts.json};
+  }
+  if (!allowed_on_ring(request))
+    return problem{std::string{to_string(request)}
+                   + " is not possible through a ring: use --control"};
+  auto route = ring_of(texts);
+  if (!route)
+    return route.error();
+  return ask_command{request, std::move(*route), texts.json};
 }
 
 /// Returns the request whose subcommand was given.
@@ -167,6 +209,7 @@ std::variant<ctl_command, early_exit> parse_ctl_options(
              "  vtpmctl create --state ./tpm --tpm 2.0\n"
              "  vtpmctl --control ./control stats --json\n"
              "  vtpmctl inspect ./tpm\n"
+             "  vtpmctl --ring 5/0 stats\n"
              "\n"
              "The manual page vtpmctl(8) says more.\n");
   if (auto exit = parse(app, argc, argv))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -19,10 +20,21 @@ struct socket_route {
   std::string path;
 };
 
-/// Asks a vtpmd through a ring, at the administrator's locality.
-struct ring_route {
+/// A ring of a vtpmd on this machine.
+struct loopback_ring {
   std::string path;
   xenio::loopback::identity who;
+};
+
+/// A ring of a vTPM domain.
+struct xen_ring {
+  xenio::domid domain;
+  std::uint32_t handle;
+};
+
+/// Asks a vtpmd through a ring, at the administrator's locality.
+struct ring_route {
+  std::variant<loopback_ring, xen_ring> ring;
   /// Empty: find out.
   std::optional<tpm_version> version;
 };

@@ -76,9 +76,15 @@ result<decltype(front_options::mode)> mode_of(const CLI::App& app,
 
 void add_other_options(CLI::App& app, front_options& target,
                        option_texts& texts) {
+  const auto* route = "Where the TPM is (one of)";
   app.add_option("--connect", target.connect_path, "vtpmd's --listen socket")
     ->type_name("SOCKET")
-    ->required();
+    ->group(route);
+  app
+    .add_flag("--xen", target.xen,
+              "A vTPM device of this Xen domain that no driver of the kernel "
+              "has; --handle says which")
+    ->group(route);
   app
     .add_option("--limit", texts.limit_s,
                 "How long a command may take before it is cancelled")
@@ -100,6 +106,11 @@ void add_other_options(CLI::App& app, front_options& target,
 
 result<unit> convert(const CLI::App& app, const option_texts& texts,
                      front_options& target) {
+  if (target.xen == !target.connect_path.empty())
+    return problem{"give either --connect SOCKET or --xen"};
+  if (target.xen && (app.count("--domid") > 0 || app.count("--uuid") > 0))
+    return problem{"--domid and --uuid go with --connect: who a Xen frontend "
+                   "is, the toolstack says"};
   auto who = identity_of(texts.who);
   if (!who)
     return who.error();

@@ -26,6 +26,9 @@ struct exec_mode {
 
 /// Everything vtpm-front can be told, checked and typed; see vtpm-front(1).
 struct front_options {
+  /// The device is one of this Xen domain, `who.handle`; else the frontend is a
+  /// loopback one.
+  bool xen = false;
   std::string connect_path;
   xenio::loopback::identity who;
   std::uint8_t locality = 0;

@@ -1,4 +1,7 @@
 #include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
 #include <variant>
 
 #include <unistd.h>
@@ -9,11 +12,30 @@
 #include "deploy/vtpmd/signals.hpp"
 #include "protocol/log.hpp"
 #include "xenio/loopback/frontend.hpp"
+#include "xenio/xen/frontend.hpp"
 
 namespace {
 
 using namespace vtpm;
 using namespace vtpm::deploy;
+
+xenio::result<std::unique_ptr<xenio::frontend>> connect_to(
+  const front_options& given) {
+  if (!given.xen)
+    return xenio::loopback::connect(given.connect_path, given.who);
+  const auto handle = std::to_string(given.who.handle);
+  // Two frontends of one device would end each other's connections.
+  const auto driver = "/sys/bus/xen/devices/vtpm-" + handle + "/driver";
+  if (::access(driver.c_str(), F_OK) == 0)
+    return xenio::error{xenio::errc::refused,
+                        "the kernel's driver has the device: use /dev/tpm0, or "
+                        "write vtpm-"
+                          + handle + " into " + driver + "/unbind"};
+  auto parts = xenio::xen::open_frontend_parts();
+  if (!parts)
+    return parts.error();
+  return xenio::xen::connect(*std::move(parts), "device/vtpm/" + handle);
+}
 
 int complain(const std::string& text, int code) {
   std::fprintf(stderr, "vtpm-front: %s\n", text.c_str());
@@ -41,7 +63,7 @@ int main(int argc, char** argv) {
   // The other modes end at once by a signal: they have nothing to tidy up.
   if (std::holds_alternative<listen_mode>(given.mode))
     block_signals();
-  const auto ring = xenio::loopback::connect(given.connect_path, given.who);
+  const auto ring = connect_to(given);
   if (!ring)
     return complain(ring.error().detail,
                     ring.error().code == xenio::errc::refused

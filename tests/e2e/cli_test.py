@@ -60,7 +60,7 @@ def bad_values(lab):
         complaint(lab.run(lab.program("vtpm-front"), "--connect", "l", *bad),
                   USAGE, f"vtpm-front {' '.join(bad)}")
     for bad in (["juggle"], ["stats", "--domid", "1"],
-                ["--ring", "x", "shutdown"], ["create", "--state", "x"]):
+                ["--connect", "x", "shutdown"], ["--ring", "x", "stats"], ["create", "--state", "x"]):
         complaint(lab.run(lab.program("vtpmctl"), *bad), USAGE,
                   f"vtpmctl {' '.join(bad)}")
 

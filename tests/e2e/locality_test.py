@@ -110,11 +110,11 @@ def administrator(lab, tpm, error, family, probe):
     daemon = lab.vtpmd(tpm, options=["--locality", "domid=9:0,8"])
 
     def over_ring(domid):
-        return lab.run(lab.program("vtpmctl"), "--ring", daemon.socket,
+        return lab.run(lab.program("vtpmctl"), "--connect", daemon.socket,
                        "--domid", domid, "stats", "--json")
 
     done = over_ring(9)
-    equal(done.returncode, 0, "vtpmctl --ring stats works at locality 8")
+    equal(done.returncode, 0, "vtpmctl --connect stats works at locality 8")
     report = json.loads(done.stdout or "{}")
     names = {actor["name"] for actor in report.get("actors", [])}
     check({"tpm", "response", "persistence", "ring 9/0"} <= names,
@@ -122,7 +122,7 @@ def administrator(lab, tpm, error, family, probe):
     equal(report.get("tpm", {}).get("version"), tpm, "and the TPM's version")
     done = over_ring(1)
     equal((done.returncode, done.stderr.count("\n")), (1, 1),
-          "vtpmctl --ring is refused for others, in one line")
+          "vtpmctl --connect is refused for others, in one line")
     for domid, locality in ((1, 0), (9, 0)):
         equal(outcome(daemon, family, domid, locality, probe), error,
               f"domain {domid} asking at locality {locality} is refused")

@@ -13,12 +13,12 @@
 #include "xenio/guest_side.hpp"
 #include "xenio/loopback/doorbell.hpp"
 #include "xenio/loopback/raw_frontend.hpp"
+#include "xenio/ring_frontend.hpp"
 
 namespace vtpm::xenio::loopback {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
 using milliseconds = std::chrono::milliseconds;
 
 /// While waiting on the doorbell: how often to look at everything else. Not on
@@ -32,15 +32,10 @@ constexpr auto farewell = milliseconds{500};
 constexpr auto pause_min = milliseconds{5};
 constexpr auto pause_max = milliseconds{200};
 
-milliseconds left_until(clock::time_point deadline) {
-  return std::max(milliseconds{0},
-                  std::chrono::ceil<milliseconds>(deadline - clock::now()));
-}
-
 /// What `recv` on the doorbell says.
 enum class wake { rang, nothing, hung_up };
 
-class loopback_frontend final : public frontend {
+class loopback_frontend final : public ring_frontend {
 public:
   loopback_frontend(std::string socket_path, identity who,
                     std::unique_ptr<guest_page> page)
@@ -59,25 +54,27 @@ public:
   /// `restarting`, while it is not there at all.
   result<unit> attach_until(clock::time_point deadline, bool restarting);
 
-  result<byte_vector> transact(std::uint8_t locality, byte_view request,
-                               milliseconds limit) override;
-
-  result<unit> submit(std::uint8_t locality, byte_view request) override;
-
-  void cancel() noexcept override;
-
   int descriptor() const noexcept override {
     return bell_.get();
   }
 
   result<std::optional<completion>> poll() override;
 
+protected:
+  shared_page& page() const noexcept override {
+    return *page_;
+  }
+
+  bool ring_doorbell() noexcept override {
+    return ring(bell_.get());
+  }
+
+  result<unit> await_free_page(clock::time_point deadline) override;
+
 private:
-  result<unit> await_free_page(clock::time_point deadline);
   wake listen() noexcept;
   void set_tick(milliseconds value) noexcept;
   bool lost_touch();
-  result<std::optional<completion>> look() const;
 
   std::string socket_path_;
   identity who_;
@@ -178,18 +175,6 @@ bool loopback_frontend::lost_touch() {
 
 // -- requests -----------------------------------------------------------------
 
-result<std::optional<frontend::completion>> loopback_frontend::look() const {
-  if (!is_free(*page_))
-    return std::optional<completion>{};
-  if (page_->load_state()
-      != static_cast<std::uint8_t>(protocol::page_state::finish))
-    return std::optional{completion{false, {}}};
-  auto response = collect_response(*page_);
-  if (!response)
-    return response.error();
-  return std::optional{completion{true, *std::move(response)}};
-}
-
 result<unit> loopback_frontend::await_free_page(clock::time_point deadline) {
   while (!is_free(*page_)) {
     const auto left = left_until(deadline);
@@ -206,46 +191,6 @@ result<unit> loopback_frontend::await_free_page(clock::time_point deadline) {
     }
   }
   return unit{};
-}
-
-result<byte_vector> loopback_frontend::transact(std::uint8_t locality,
-                                                byte_view request,
-                                                milliseconds limit) {
-  const auto deadline = clock::now() + limit;
-  // A request that was given up before may still be under way.
-  if (auto free = await_free_page(deadline); !free)
-    return free.error();
-  if (auto submitted = submit(locality, request);
-      !submitted && submitted.error().code != errc::gone)
-    return submitted.error();
-  if (auto answered = await_free_page(deadline); !answered) {
-    cancel();
-    return answered.error();
-  }
-  auto found = look();
-  if (!found)
-    return found.error();
-  if (!*found || !(*found)->finished)
-    return error{errc::cancelled, "the backend gave the request back"};
-  return std::move((*found)->response);
-}
-
-result<unit> loopback_frontend::submit(std::uint8_t locality,
-                                       byte_view request) {
-  if (!is_free(*page_))
-    return error{errc::protocol, "a request is under way"};
-  if (!place_request(*page_, locality, request))
-    return error{errc::protocol,
-                 "a request of " + std::to_string(request.size())
-                   + " octets does not fit into the page"};
-  if (!ring(bell_.get()))
-    return error{errc::gone, "vtpmd is gone; the request stays in the page"};
-  return unit{};
-}
-
-void loopback_frontend::cancel() noexcept {
-  page_->store_state(protocol::page_state::cancel);
-  ring(bell_.get());
 }
 
 result<std::optional<frontend::completion>> loopback_frontend::poll() {
@@ -266,7 +211,8 @@ result<std::unique_ptr<frontend>> connect(const std::string& socket_path,
     return page.error();
   auto made
     = std::make_unique<loopback_frontend>(socket_path, who, *std::move(page));
-  auto attached = made->attach_until(clock::now() + limit, false);
+  auto attached
+    = made->attach_until(std::chrono::steady_clock::now() + limit, false);
   if (!attached)
     return attached.error();
   return std::unique_ptr<frontend>{std::move(made)};

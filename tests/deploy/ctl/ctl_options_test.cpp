@@ -65,18 +65,29 @@ TEST_SUITE("deploy/ctl/ctl_options") {
 
   TEST_CASE("a ring is asked as the frontend that was named") {
     const auto question = accepted<ask_command>(
-      {"--ring", "/r", "--domid", "9", "--handle", "2", "--uuid",
+      {"--connect", "/r", "--domid", "9", "--handle", "2", "--uuid",
        "11111111-2222-3333-4444-555555555555", "--ring-tpm", "1.2", "stats"});
     REQUIRE(std::holds_alternative<ring_route>(question.route));
     const auto& route = std::get<ring_route>(question.route);
-    CHECK(route.path == "/r");
-    CHECK(route.who.domain == 9);
-    CHECK(route.who.handle == 2);
-    CHECK(route.who.uuid == "11111111-2222-3333-4444-555555555555");
+    const auto& ring = std::get<loopback_ring>(route.ring);
+    CHECK(ring.path == "/r");
+    CHECK(ring.who.domain == 9);
+    CHECK(ring.who.handle == 2);
+    CHECK(ring.who.uuid == "11111111-2222-3333-4444-555555555555");
     CHECK(route.version == tpm_version::v1_2);
     CHECK_FALSE(std::get<ring_route>(
-                  accepted<ask_command>({"--ring", "/r", "status"}).route)
+                  accepted<ask_command>({"--connect", "/r", "status"}).route)
                   .version);
+  }
+
+  TEST_CASE("a vTPM domain's ring is named by domain and handle") {
+    const auto question
+      = accepted<ask_command>({"--ring", "5/2", "--ring-tpm", "2.0", "stats"});
+    const auto& route = std::get<ring_route>(question.route);
+    const auto& ring = std::get<xen_ring>(route.ring);
+    CHECK(ring.domain == 5);
+    CHECK(ring.handle == 2);
+    CHECK(route.version == tpm_version::v2_0);
   }
 
   TEST_CASE("create takes what a new TPM needs") {
@@ -155,12 +166,18 @@ TEST_SUITE("deploy/ctl/ctl_options") {
       {{}, "subcommand"},
       {{"bogus"}, "bogus"},
       {{"stats", "status"}, "status"},
-      {{"--ring", "r", "shutdown"}, "shutdown"},
-      {{"--ring", "r", "--control", "c", "stats"}, "--control"},
+      {{"--ring", "5/0", "shutdown"}, "shutdown"},
+      {{"--connect", "r", "shutdown"}, "shutdown"},
+      {{"--ring", "5/0", "--control", "c", "stats"}, "--control"},
+      {{"--ring", "5/0", "--connect", "r", "stats"}, "--connect"},
+      {{"--ring", "./r", "stats"}, "--connect"},
+      {{"--ring", "5", "stats"}, "DOMID/HANDLE"},
+      {{"--ring", "65536/0", "stats"}, "DOMID/HANDLE"},
+      {{"--ring", "5/0", "--domid", "1", "stats"}, "--domid"},
       {{"--domid", "1", "stats"}, "--domid"},
       {{"--ring-tpm", "2.0", "stats"}, "--ring-tpm"},
-      {{"--ring", "r", "--ring-tpm", "3", "stats"}, "--ring-tpm"},
-      {{"--ring", "r", "--uuid", "x", "stats"}, "--uuid"},
+      {{"--ring", "5/0", "--ring-tpm", "3", "stats"}, "--ring-tpm"},
+      {{"--connect", "r", "--uuid", "x", "stats"}, "--uuid"},
       {{"create"}, "required"},
       {{"create", "--state", "s"}, "--tpm"},
       {{"create", "--state", "s", "--tpm", "2"}, "--tpm"},

@@ -95,6 +95,17 @@ TEST_SUITE("deploy/front/front_options") {
       CHECK(refused(given).find(row.front()) != std::string::npos);
     }
     CHECK(refused({"--stdio"}).find("--connect") != std::string::npos);
+    CHECK(refused({"--stdio", "--xen", "--connect", "r"}).find("--connect")
+          != std::string::npos);
+    CHECK(refused({"--stdio", "--xen", "--domid", "3"}).find("--domid")
+          != std::string::npos);
+  }
+
+  TEST_CASE("a Xen device is named by its handle alone") {
+    const auto given = accepted({"--xen", "--handle", "2", "--stdio"});
+    CHECK(given.xen);
+    CHECK(given.who.handle == 2);
+    CHECK_FALSE(accepted({"--connect", "r", "--stdio"}).xen);
   }
 
   TEST_CASE("hexadecimal may be spaced and of either case") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -38,6 +39,16 @@ public:
     const std::lock_guard guard{mutex_};
     nodes_[path] = text;
     fire(path);
+  }
+
+  /// Waits until a node holds `text`, so long at most. Returns whether it does.
+  bool await(const std::string& path, const std::string& text,
+             std::chrono::milliseconds limit) {
+    lock guard{mutex_};
+    return changed_.wait_for(guard, limit, [&] {
+      const auto node = nodes_.find(path);
+      return node != nodes_.end() && node->second == text;
+    });
   }
 
   xenio::store::value get(const std::string& path) const {
@@ -252,6 +263,7 @@ private:
 
   /// The caller holds the lock.
   void fire(const std::string& path) {
+    changed_.notify_all();
     for (const auto& each : watches_)
       if (path == each.path || path.starts_with(each.path + "/"))
         each.owner->report({path, each.token});
