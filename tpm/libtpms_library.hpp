@@ -82,7 +82,7 @@ public:
   /// that make some.
   /// @pre `count` is not zero, and this has not been called before.
   void start_key_pool(std::size_t count) {
-    rsa_->start_pool(count, pool_pace::idle);
+    rsa_->start_pool(count, pool_pace::background);
   }
 
   /// Returns everything a power cycle loses.

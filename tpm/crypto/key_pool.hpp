@@ -15,9 +15,8 @@ namespace vtpm::tpm {
 
 /// When a pool makes its keys.
 enum class pool_pace {
-  /// While a processor has nothing else to do (SCHED_IDLE): on a busy machine
-  /// next to never.
-  idle,
+  /// At the least priority of an ordinary thread: on a busy machine slowly.
+  background,
   /// As any other work.
   normal,
 };
@@ -58,6 +57,8 @@ private:
   std::condition_variable changed_;
   std::vector<rsa_ptr> keys_;
   bool gave_up_ = false;
+  /// The thread's number once it runs in the background, else 0.
+  std::atomic<pid_t> filler_id_ = 0;
   std::thread filler_;
 };
 

@@ -42,7 +42,7 @@ TEST_SUITE("tpm/crypto/key_pool") {
   }
 
   TEST_CASE("a pool can go before it has made a key") {
-    for (const auto pace : {pool_pace::normal, pool_pace::idle})
+    for (const auto pace : {pool_pace::normal, pool_pace::background})
       for (auto round = 0; round < 10; ++round)
         auto pool = key_pool{1, pace};
   }
