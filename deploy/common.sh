@@ -38,6 +38,8 @@ build() {
   say "building $preset"
   if command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    # One checkout's objects serve another's.
+    export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
   fi
   (
     cd "$root" &&
