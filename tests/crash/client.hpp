@@ -29,9 +29,10 @@ struct client_report {
 /// One guest over a loopback ring, with a counter and a PCR of its own, which
 /// it compares with what it was told. Runs on a thread of its own.
 ///
-/// With a shadow everything has to be exact, and an HMAC session outlives every
-/// kill. Without one a kill resets the TPM, so PCRs begin anew, and a command
-/// that was under way may run once more for each kill.
+/// With a shadow everything has to be exact, and the HMAC sessions that the
+/// first three have outlive every kill. Without one a kill resets the TPM, so
+/// PCRs begin anew, and a command that was under way may run once more for each
+/// kill.
 class client {
 public:
   /// @param kills How often vtpmd was killed so far, counted when it is gone.

@@ -47,6 +47,7 @@ constexpr std::uint16_t counter_size = 8;
 
 constexpr std::array<std::uint8_t, 6> secret{'c', 'r', 'a', 's', 'h', '!'};
 
+/// Of both sides: the TPM's are as long as the one that opened the session.
 constexpr std::size_t nonce_size = 16;
 
 byte_vector sha256(byte_view data) {
@@ -149,12 +150,12 @@ void hmac_session::increment() {
   // Behind the header: no parameters, their size, then the TPM's half.
   constexpr auto parameters = protocol::tpm_header::encoded_size + 4;
   const auto expected
-    = parameters + 2 + SHA256_DIGEST_LENGTH + 1 + 2 + SHA256_DIGEST_LENGTH;
+    = parameters + 2 + nonce_size + 1 + 2 + SHA256_DIGEST_LENGTH;
   if (response.size() != expected)
     throw std::runtime_error{"an authorized response of "
                              + std::to_string(response.size()) + " octets"};
   const auto* at = response.data() + parameters + 2;
-  nonce_tpm_.assign(at, at + SHA256_DIGEST_LENGTH);
+  nonce_tpm_.assign(at, at + nonce_size);
   const auto response_hash
     = sha256(text{}.put(std::uint32_t{0}).put(cc_nv_increment).octets());
   const auto wanted = hmac(text{}
