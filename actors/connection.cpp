@@ -48,7 +48,8 @@ xenio::result<ring_actor> give_ring(supervisor_self self,
                           allowed_localities(parts.rules, who),
                           std::move(*page),
                           std::make_unique<doorbell>(*parts.events, *port),
-                          std::move(polled)});
+                          std::move(polled),
+                          parts.shadow});
   return *receiver;
 }
 

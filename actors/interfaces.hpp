@@ -58,6 +58,8 @@ using tpm_actor = caf::typed_actor<
   // Executes one command, in the order of arrival. The reply comes from the
   // RESPONSE actor. Fails with a `domain_errc`.
   caf::replies_to<execute_atom, command>::with<released_response>,
+  // Releases what was decided before this vtpmd started, once it is durable.
+  caf::replies_to<recall_atom, recalled_response>::with<released_response>,
   // The guest cancelled: forgets the frontend's waiting command, or asks the
   // engine to end it if it runs and can.
   caf::reacts_to<cancel_atom, frontend_id>,

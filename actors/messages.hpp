@@ -17,6 +17,7 @@
 #include "actors/metered.hpp"
 #include "protocol/bytes.hpp"
 #include "tpm/engine.hpp"
+#include "tpm/shadow.hpp"
 #include "tpm/state_store.hpp"
 #include "xenio/types.hpp"
 
@@ -32,6 +33,11 @@ struct frontend_id {
 
 /// Returns "DOMID/HANDLE".
 std::string to_string(const frontend_id& id);
+
+/// Returns the shadow's name for a frontend.
+inline tpm::frontend_key key_of(const frontend_id& id) noexcept {
+  return {id.domain, id.handle};
+}
 
 /// Why an actor has no response for another. Guests see an error packet.
 enum class domain_errc : std::uint8_t {
@@ -66,6 +72,11 @@ enum class control_caller : std::uint8_t {
 struct command {
   frontend_id source;
   std::uint8_t locality;
+  byte_vector octets;
+};
+
+/// A response that an earlier vtpmd decided on and did not deliver.
+struct recalled_response {
   byte_vector octets;
 };
 
@@ -198,6 +209,8 @@ struct tpm_report {
   std::string running;
   /// No more commands are run.
   bool stopped = false;
+  /// A successor would find what a reset loses.
+  bool shadowed = false;
 };
 
 /// Which frontend the TPM's resets follow.
@@ -235,6 +248,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_identity)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::outcome)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::platform_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::recalled_response)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::released_response)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::state_change)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::tpm_report)
@@ -262,6 +276,7 @@ CAF_ADD_ATOM(vtpm, vtpm::actors, keep_atom, "keep")
 CAF_ADD_ATOM(vtpm, vtpm::actors, listed_atom, "listed")
 CAF_ADD_ATOM(vtpm, vtpm::actors, notify_atom, "notify")
 CAF_ADD_ATOM(vtpm, vtpm::actors, platform_atom, "platform")
+CAF_ADD_ATOM(vtpm, vtpm::actors, recall_atom, "recall")
 CAF_ADD_ATOM(vtpm, vtpm::actors, release_atom, "release")
 CAF_ADD_ATOM(vtpm, vtpm::actors, remove_atom, "remove")
 CAF_ADD_ATOM(vtpm, vtpm::actors, replace_atom, "replace")

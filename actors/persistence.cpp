@@ -30,7 +30,8 @@ void fail_stop(self_type self) {
   state.phase = commit_phase::stopped;
   state.report.stopped = true;
   log().error("commits have failed for {} ms: the TPM runs no more commands; "
-              "mend the storage, then restart vtpmd",
+              "mend the storage, then give vtpmctl resume, or abandon what is "
+              "not stored",
               state.paused.count());
   fail_waiting(state, caf::make_error(domain_errc::unknown_outcome));
   if (state.watcher)
@@ -106,9 +107,15 @@ void replace_record(self_type self) {
   auto unanswered = [self](const caf::error& reason) {
     self->state.unresolved = true;
     auto why = "the key authority did not answer: " + explain(reason);
+    // What it took counts as a pause: one that is away must not be waited for
+    // longer than a disk that fails.
+    if (reason == caf::sec::request_timeout)
+      self->state.paused += self->state.retries.authority_limit;
     retry(self, {tpm::errc::io, std::move(why)});
   };
-  self->request(state.authority, caf::infinite, replace_atom_v, state.record)
+  self
+    ->request(state.authority, state.retries.authority_limit, replace_atom_v,
+              state.record)
     .then([self](done_atom) { acknowledge(self); }, std::move(unanswered));
 }
 

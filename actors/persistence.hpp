@@ -20,6 +20,8 @@ struct retry_policy {
   std::chrono::milliseconds limit{30000};
   /// The same once vtpmd is about to exit.
   std::chrono::milliseconds drain_limit{1000};
+  /// How long the key authority may take to answer.
+  std::chrono::milliseconds authority_limit{5000};
 };
 
 /// Where a commit stands.

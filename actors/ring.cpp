@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "actors/leftover.hpp"
 #include "protocol/admin.hpp"
 #include "protocol/big_endian.hpp"
 #include "protocol/error_response.hpp"
@@ -17,6 +18,7 @@ namespace {
 using self_type = self_pointer<ring_state, ring_actor>;
 using protocol::page_state;
 using protocol::refusal;
+using tpm::delivery;
 
 void log_refusal(self_type self, const std::string& what) {
   auto& state = self->state;
@@ -49,8 +51,27 @@ void settle(ring_state& state) {
     std::exchange(state.drained, {}).deliver(done_atom_v);
 }
 
+void mark(ring_state& state, delivery how_far) {
+  if (state.parts.shadow != nullptr)
+    state.parts.shadow->mark(key_of(state.parts.id), how_far);
+}
+
+/// Copies a response to the guest and tells it; the shadow knows of each step.
+void deliver(ring_state& state, byte_view octets) {
+  auto& parts = state.parts;
+  mark(state, delivery::copying);
+  [[maybe_unused]] const auto copied
+    = parts.page->copy_out(state.current->packet_offset, octets);
+  assert(copied);
+  parts.page->store_length(static_cast<std::uint32_t>(octets.size()));
+  mark(state, delivery::copied);
+  parts.page->store_state(page_state::finish);
+  parts.bell->ring();
+}
+
 /// Puts a response into the page.
-void finish(self_type self, byte_view octets) {
+/// @param recorded The shadow has it on record.
+void finish(self_type self, byte_view octets, bool recorded) {
   auto& state = self->state;
   auto& parts = state.parts;
   auto& report = state.report;
@@ -60,13 +81,11 @@ void finish(self_type self, byte_view octets) {
     log_refusal(self, "a response does not fit beside its extra pages");
     too_large = protocol::error_response(parts.version, refusal::failure);
     octets = too_large;
+    recorded = false;
   }
-  [[maybe_unused]] const auto copied
-    = parts.page->copy_out(current.packet_offset, octets);
-  assert(copied);
-  parts.page->store_length(static_cast<std::uint32_t>(octets.size()));
-  parts.page->store_state(page_state::finish);
-  parts.bell->ring();
+  if (parts.shadow != nullptr && !recorded)
+    parts.shadow->record({key_of(parts.id), current.print, octets});
+  deliver(state, octets);
   const auto elapsed = std::chrono::steady_clock::now() - current.taken;
   const auto nanoseconds
     = static_cast<std::uint64_t>(std::chrono::nanoseconds{elapsed}.count());
@@ -81,7 +100,8 @@ void finish(self_type self, byte_view octets) {
 }
 
 void refuse(self_type self, refusal reason) {
-  finish(self, protocol::error_response(self->state.parts.version, reason));
+  finish(self, protocol::error_response(self->state.parts.version, reason),
+         false);
 }
 
 void answer_idle(ring_state& state) {
@@ -108,7 +128,8 @@ void finish_admin(self_type self, std::uint32_t offset) {
   auto& state = self->state;
   finish(self,
          protocol::encode_admin_reply(state.parts.version, state.admin_reply,
-                                      offset, state.current->packet_size_max));
+                                      offset, state.current->packet_size_max),
+         false);
 }
 
 void administrate(self_type self, byte_view packet) {
@@ -164,7 +185,7 @@ void dispatch(self_type self, byte_vector packet) {
               command{state.parts.id, locality, std::move(packet)})
     .then(
       [self](const released_response& released) {
-        finish(self, released.octets());
+        finish(self, released.octets(), true);
       },
       [self](const caf::error& reason) { fail(self, reason); });
 }
@@ -178,6 +199,34 @@ void refuse_malformed(self_type self, protocol::errc reason,
   refuse(self, protocol::refusal_for(reason));
 }
 
+/// What lies in the page behind its header: one copy. Empty where the length is
+/// impossible.
+byte_vector copy_packet(const ring_state& state,
+                        const protocol::page_header& header) {
+  if (header.length > header.packet_size_max())
+    return {};
+  byte_vector packet(header.length);
+  [[maybe_unused]] const auto copied
+    = state.parts.page->copy_in(header.packet_offset(), packet);
+  assert(copied);
+  return packet;
+}
+
+/// A request is under way from here on.
+void begin(ring_state& state, const protocol::page_header& header,
+           byte_view packet) {
+  set_busy(state, true);
+  state.current
+    = request_under_way{header.packet_offset(),
+                        header.packet_size_max(),
+                        0,
+                        header.locality,
+                        tpm::print_of(header.length, header.locality, packet),
+                        false,
+                        std::chrono::steady_clock::now()};
+  ++state.report.commands;
+}
+
 /// Takes the request out of the page: one snapshot of the header, one copy of
 /// the packet, and the page is not read again.
 void take(self_type self) {
@@ -186,15 +235,8 @@ void take(self_type self) {
   if (header.state != static_cast<std::uint8_t>(page_state::submit))
     return; // changed since we looked; the frontend rings again
   const auto length = header.length;
-  set_busy(state, true);
-  state.current = request_under_way{header.packet_offset(),
-                                    header.packet_size_max(),
-                                    0,
-                                    header.locality,
-                                    false,
-                                    std::chrono::steady_clock::now()};
-  auto& report = state.report;
-  ++report.commands;
+  auto packet = copy_packet(state, header);
+  begin(state, header, packet);
   if (length < protocol::tpm_header::encoded_size) {
     refuse_malformed(self, protocol::errc::truncated, length);
     return;
@@ -203,11 +245,7 @@ void take(self_type self) {
     refuse_malformed(self, protocol::errc::oversized, length);
     return;
   }
-  report.bytes_in += length;
-  byte_vector packet(length);
-  [[maybe_unused]] const auto copied
-    = state.parts.page->copy_in(header.packet_offset(), packet);
-  assert(copied);
+  state.report.bytes_in += length;
   const auto decoded
     = protocol::tpm_header::decode_command(state.parts.version, packet);
   if (!decoded) {
@@ -216,6 +254,49 @@ void take(self_type self) {
   }
   state.current->ordinal = decoded->code;
   dispatch(self, std::move(packet));
+}
+
+/// The first look at a page: an earlier vtpmd may have died over what is in it.
+/// Returns whether that is seen to.
+bool recover(self_type self) {
+  auto& state = self->state;
+  auto& parts = state.parts;
+  const auto id = key_of(parts.id);
+  const auto header = parts.page->load_header();
+  const auto seen = static_cast<page_state>(header.state);
+  if (seen != page_state::submit && seen != page_state::cancel) {
+    // Whatever is on record was for another page, or has arrived.
+    mark(state, delivery::copied);
+    return false;
+  }
+  auto answer = parts.shadow->recall(id);
+  if (!answer)
+    return false;
+  const auto packet = copy_packet(state, header);
+  switch (what_is_left(*answer, header, packet)) {
+    case leftover::everything:
+      mark(state, delivery::copied);
+      return false;
+    case leftover::finish:
+      parts.page->store_state(page_state::finish);
+      parts.bell->ring();
+      return true;
+    case leftover::delivery:
+      break;
+  }
+  begin(state, header, packet);
+  state.current->print = answer->request;
+  // Its answer is certain, so a cancel changes nothing.
+  state.current->cancel_sent = true;
+  self
+    ->request(state.tpm, caf::infinite, recall_atom_v,
+              recalled_response{std::move(answer->response)})
+    .then(
+      [self](const released_response& released) {
+        finish(self, released.octets(), true);
+      },
+      [self](const caf::error& reason) { fail(self, reason); });
+  return true;
 }
 
 /// The guest has given up. Nothing under way: IDLE. Else the TPM is told once,
@@ -237,6 +318,9 @@ void look(self_type self) {
   auto& state = self->state;
   // A drained ring takes no more, and hears of no more.
   set_busy(state, state.current.has_value() || state.draining);
+  if (!std::exchange(state.acquainted, true) && state.parts.shadow != nullptr
+      && !state.draining && recover(self))
+    return;
   const auto seen = state.parts.page->load_state();
   switch (static_cast<page_state>(seen)) {
     case page_state::submit:
@@ -269,6 +353,9 @@ ring_actor::behavior_type ring(self_type self, ring_parts parts, tpm_actor tpm,
   initial.parts = std::move(parts);
   initial.tpm = std::move(tpm);
   initial.control = std::move(control);
+  if (initial.parts.shadow != nullptr)
+    initial.parts.shadow->attach(key_of(initial.parts.id),
+                                 tpm::frontend_uuid_of(initial.parts.uuid));
   return {
     [self](notify_atom) { look(self); },
     [self](drain_atom) -> caf::result<done_atom> {

@@ -31,6 +31,8 @@ void forget(supervisor_self self, const frontend_id& id, device& dev) {
     state.parts.store->unwatch(*dev.frontend_watch);
     note(self, spdlog::level::info, id, "gone");
   }
+  if (state.parts.shadow != nullptr)
+    state.parts.shadow->forget(key_of(id));
   state.devices.erase(id);
   if (state.devices.empty() && state.parts.unused_limit)
     self->delayed_send(self, *state.parts.unused_limit, unused_atom_v,

@@ -46,6 +46,8 @@ struct supervisor_parts {
   /// went; never if there is no limit, or before there was one.
   std::optional<std::chrono::seconds> unused_limit = {};
   std::function<void()> on_unused = {};
+  /// Null if there is none.
+  std::shared_ptr<tpm::shadow> shadow = {};
 };
 
 /// One frontend's device, from the appearance of its node to its end.

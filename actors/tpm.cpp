@@ -7,6 +7,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
+#include "protocol/error_response.hpp"
 #include "protocol/log.hpp"
 #include "protocol/ordinal.hpp"
 
@@ -25,19 +26,57 @@ protocol::ordinal_attributes attributes(const tpm_state& state,
   return protocol::attributes_of(state.engine->version(), request.octets);
 }
 
-/// Stamps what the engine did.
-outcome stamp(tpm_state& state, tpm::execution done) {
+/// Has the shadow keep the engine's state as of generation `gen`.
+/// @param answer Null if nobody is to hear of it.
+void keep(tpm_state& state, tpm::generation gen,
+          const tpm::answer_view* answer) {
+  auto octets = state.engine->volatile_state();
+  if (octets) {
+    state.shadow->keep(gen, state.engine->current(), *octets, answer);
+    return;
+  }
+  log().error("no shadow from here on: {}", octets.error().detail);
+  state.shadow->discard();
+}
+
+/// Puts what a command did into the shadow.
+void shade(tpm_state& state, const tpm::execution& done,
+           const command& request) {
+  if (state.shadow == nullptr)
+    return;
+  const auto size = static_cast<std::uint32_t>(request.octets.size());
+  const auto answer = tpm::answer_view{
+    key_of(request.source),
+    tpm::print_of(size, request.locality, request.octets), done.response};
+  if (done.changed != nullptr || attributes(state, request).changes_volatile)
+    keep(state, state.gen, &answer);
+  else
+    state.shadow->record(answer);
+}
+
+/// Stamps what the engine did for `request`; for nobody if that is null.
+outcome stamp(tpm_state& state, tpm::execution done, const command* request) {
   if (done.changed != nullptr)
     ++state.gen;
+  if (request != nullptr)
+    shade(state, done, *request);
+  else if (state.shadow != nullptr)
+    keep(state, state.gen, nullptr);
   return {std::move(done.response), state.gen, std::move(done.changed)};
 }
 
-/// Commits what a reset or the like changed, then answers `promise`.
-void commit_then_answer(self_type self, tpm::execution done,
+outcome run(tpm_state& state, const command& request) {
+  ++state.report.commands;
+  return stamp(state, state.engine->execute(request.locality, request.octets),
+               &request);
+}
+
+/// Commits what a reset or the like did, then answers `promise`.
+void commit_then_answer(self_type self, outcome done,
                         caf::typed_response_promise<done_atom> promise) {
   self
     ->request(self->state.response, caf::infinite, release_atom_v,
-              stamp(self->state, std::move(done)))
+              std::move(done))
     .then([promise](
             const released_response&) mutable { promise.deliver(done_atom_v); },
           [promise](caf::error& reason) mutable {
@@ -60,7 +99,7 @@ void lend(self_type self, std::variant<waiting_command, waiting_reset> what) {
   auto& state = self->state;
   assert(!state.lent);
   auto result = std::make_shared<job_result>();
-  state.lent = lent_job{++state.last_job, std::move(what), result};
+  state.lent = lent_job{++state.last_job, std::move(what), false, result};
   ++state.report.offloaded;
   std::function<job_result()> job;
   if (auto* asked = std::get_if<waiting_command>(&state.lent->what)) {
@@ -88,7 +127,7 @@ void lend(self_type self, std::variant<waiting_command, waiting_reset> what) {
 void commit_unasked(self_type self, tpm::snapshot_ptr changed) {
   self
     ->request(self->state.response, caf::infinite, release_atom_v,
-              stamp(self->state, {{}, std::move(changed)}))
+              stamp(self->state, {{}, std::move(changed)}, nullptr))
     .then([](const released_response&) { log().debug("the TPM is stored"); },
           [](const caf::error& reason) {
             log().error("the TPM is not stored: {}", explain(reason));
@@ -105,13 +144,19 @@ void finish_drain(self_type self) {
       .deliver(caf::make_error(domain_errc::stopped));
     return;
   }
-  tpm::execution done;
+  // A successor in this boot goes on from here, as if there had been no
+  // Shutdown: what the shadow holds is newer than what is stored now. Anyone
+  // later finds a TPM that was shut down.
+  if (state.shadow != nullptr)
+    keep(state, state.gen + 2, nullptr);
   auto changed = state.engine->prepare_exit();
-  if (changed)
-    done.changed = std::move(*changed);
-  else
+  if (!changed)
     log().warn("TPM shutdown: {}", changed.error().detail);
-  commit_then_answer(self, std::move(done), std::exchange(state.drained, {}));
+  else if (*changed != nullptr)
+    ++state.gen;
+  commit_then_answer(self,
+                     {{}, state.gen, changed ? std::move(*changed) : nullptr},
+                     std::exchange(state.drained, {}));
 }
 
 void refuse_all(tpm_state& state, domain_errc reason) {
@@ -135,13 +180,27 @@ void run_queue(self_type self) {
       lend(self, std::move(next));
       continue;
     }
-    ++state.report.commands;
-    waiting->promise.delegate(
-      state.response, release_atom_v,
-      stamp(state,
-            state.engine->execute(waiting->request.locality,
-                                  waiting->request.octets)));
+    waiting->promise.delegate(state.response, release_atom_v,
+                              run(state, waiting->request));
   }
+}
+
+/// Hands over what the worker did for a command.
+void finish_command(self_type self, waiting_command& asked, tpm::execution done,
+                    bool interrupted) {
+  auto& state = self->state;
+  ++state.report.commands;
+  // Its frontend did not ask for this end. Left in the page, the command runs
+  // again under a successor that has all it needs.
+  static const auto cancelled
+    = protocol::error_response(tpm_version::v2_0, protocol::refusal::cancelled);
+  if (interrupted && state.shadow != nullptr && done.changed == nullptr
+      && std::ranges::equal(done.response, cancelled)) {
+    asked.promise.deliver(caf::make_error(domain_errc::draining));
+    return;
+  }
+  asked.promise.delegate(state.response, release_atom_v,
+                         stamp(state, std::move(done), &asked.request));
 }
 
 void take_back(self_type self) {
@@ -152,16 +211,15 @@ void take_back(self_type self) {
   state.report.running.clear();
   auto& [done, failed] = *job.result;
   if (auto* asked = std::get_if<waiting_command>(&job.what)) {
-    ++state.report.commands;
-    asked->promise.delegate(state.response, release_atom_v,
-                            stamp(state, std::move(done)));
+    finish_command(self, *asked, std::move(done), job.interrupted);
   } else {
     auto& promise = std::get<waiting_reset>(job.what).promise;
     ++state.report.resets;
+    auto decided = stamp(state, std::move(done), nullptr);
     if (failed)
       promise.deliver(caf::make_error(domain_errc::engine_failed));
     else
-      commit_then_answer(self, std::move(done), promise);
+      commit_then_answer(self, std::move(decided), promise);
   }
   if (std::exchange(state.cover_pending, false))
     commit_unasked(self, state.engine->current());
@@ -192,8 +250,10 @@ void cancel(self_type self, const frontend_id& source) {
   std::erase_if(state.queue, is_its);
   // A frontend whose command waits has none running but one from before it
   // reconnected, which nobody waits for.
-  if (state.lent && is_its(state.lent->what))
+  if (state.lent && is_its(state.lent->what)) {
+    state.lent->interrupted = false;
     cancel_running(self, state.lent->number);
+  }
 }
 
 /// Returns why no command may run now, or nothing.
@@ -210,10 +270,7 @@ caf::result<released_response> execute(self_type self, command& request) {
   if (auto reason = obstacle(state))
     return reason;
   if (!state.lent && !attributes(state, request).expensive) {
-    ++state.report.commands;
-    return self->delegate(
-      state.response, release_atom_v,
-      stamp(state, state.engine->execute(request.locality, request.octets)));
+    return self->delegate(state.response, release_atom_v, run(state, request));
   }
   auto promise = self->make_response_promise<released_response>();
   auto waiting = waiting_command{std::move(request), promise};
@@ -222,6 +279,15 @@ caf::result<released_response> execute(self_type self, command& request) {
   else
     lend(self, std::move(waiting));
   return promise;
+}
+
+caf::result<released_response> recall(self_type self,
+                                      recalled_response& decided) {
+  auto& state = self->state;
+  if (auto reason = obstacle(state))
+    return reason;
+  return self->delegate(state.response, release_atom_v,
+                        outcome{std::move(decided.octets), state.gen, nullptr});
 }
 
 caf::result<done_atom> reset(self_type self, tpm::startup how) {
@@ -257,8 +323,10 @@ caf::result<done_atom> drain(self_type self) {
   state.drained = self->make_response_promise<done_atom>();
   auto promise = state.drained;
   refuse_all(state, domain_errc::draining);
-  if (state.lent && std::holds_alternative<waiting_command>(state.lent->what))
+  if (state.lent && std::holds_alternative<waiting_command>(state.lent->what)) {
+    state.lent->interrupted = true;
     cancel_running(self, state.lent->number);
+  }
   finish_drain(self);
   return promise;
 }
@@ -284,10 +352,14 @@ tpm_actor::behavior_type tpm_executor(self_type self, tpm_parts parts,
   initial.gen = parts.gen;
   initial.response = std::move(response_handle);
   initial.helper = std::move(helper);
+  initial.shadow = std::move(parts.shadow);
   if (parts.changed != nullptr)
     commit_unasked(self, std::move(parts.changed));
   return {
     [self](execute_atom, command& request) { return execute(self, request); },
+    [self](recall_atom, recalled_response& decided) {
+      return recall(self, decided);
+    },
     [self](cancel_atom, const frontend_id& source) { cancel(self, source); },
     [self](cancel_atom, std::uint64_t number) { cancel_running(self, number); },
     [self](reset_atom, tpm::startup how) { return reset(self, how); },
@@ -304,6 +376,7 @@ tpm_actor::behavior_type tpm_executor(self_type self, tpm_parts parts,
       report.gen = state.gen;
       report.queued = state.queue.size();
       report.stopped = state.stopped;
+      report.shadowed = state.shadow != nullptr && state.shadow->works();
       return report;
     },
     [self](stats_atom) { return self->stats(); },

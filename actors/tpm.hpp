@@ -8,6 +8,7 @@
 #include "actors/self.hpp"
 #include "actors/worker.hpp"
 #include "tpm/engine.hpp"
+#include "tpm/shadow.hpp"
 
 namespace vtpm::actors {
 
@@ -35,6 +36,8 @@ struct lent_job {
   /// Counts up; names the job to a cancel that comes later.
   std::uint64_t number;
   std::variant<waiting_command, waiting_reset> what;
+  /// A drain ended it early, not its frontend.
+  bool interrupted = false;
   /// Written by the worker before it reports, read by us after.
   std::shared_ptr<job_result> result;
 };
@@ -44,6 +47,7 @@ struct lent_job {
 /// - while `lent` is set the worker holds the engine, and nothing else calls
 ///   any of its functions but `cancel`
 /// - `queue` is empty unless `lent` is set
+/// - the shadow keeps whatever the engine did before anyone else hears of it
 /// - at most one waiting command per frontend, because a ring has at most one
 ///   under way; the queue is first come, first served, so frontends with
 ///   commands waiting take turns
@@ -53,6 +57,8 @@ struct tpm_state {
   std::shared_ptr<tpm::engine> engine;
   response_actor response;
   std::shared_ptr<worker> helper;
+  /// Null if there is none.
+  std::shared_ptr<tpm::shadow> shadow;
   tpm::generation gen = 0;
 
   std::optional<lent_job> lent;
@@ -78,8 +84,10 @@ struct tpm_parts {
   std::unique_ptr<tpm::engine> engine;
   /// What the store held.
   tpm::generation gen;
-  /// The state, if powering on changed it: committed before any response.
+  /// The state, if it is not the store's: committed before any response.
   tpm::snapshot_ptr changed;
+  /// Null if there is none.
+  std::shared_ptr<tpm::shadow> shadow = nullptr;
 };
 
 /// Executes commands one at a time, in the order they come. Expensive ones run

@@ -82,6 +82,8 @@ public:
   vtpmd_server(std::string program, tpm_version version, std::string directory,
                std::optional<unsigned> cpu, std::vector<std::string> extra);
 
+  ~vtpmd_server() override;
+
   void stop() override;
 
   /// Returns `count` connected frontends, the one of `run` being the first.
@@ -103,6 +105,7 @@ private:
   std::vector<std::string> arguments() const override;
   result<transactor> connect() override;
   result<unit> add_ring();
+  std::string shadow_path() const;
 
   std::string program_;
   tpm_version version_;

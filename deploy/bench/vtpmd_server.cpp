@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -22,6 +24,10 @@ vtpmd_server::vtpmd_server(std::string program, tpm_version version,
   // nop
 }
 
+vtpmd_server::~vtpmd_server() {
+  vtpmd_server::stop();
+}
+
 std::vector<std::string> vtpmd_server::arguments() const {
   std::vector<std::string> list
     = {program_,     "--state",     path("state"),   "--listen",
@@ -29,10 +35,22 @@ std::vector<std::string> vtpmd_server::arguments() const {
        "clear",      "--log-level", "warn"};
   if (version_ == tpm_version::v1_2)
     list.push_back("--physical-presence");
+  const auto is_about_shadow = [](const std::string& argument) {
+    return argument.starts_with("--shadow");
+  };
+  if (std::ranges::none_of(extra_, is_about_shadow))
+    list.insert(list.end(), {"--shadow", shadow_path()});
   if (!is_created_)
     list.insert(list.end(), {"--create", "--tpm", to_string(version_)});
   list.insert(list.end(), extra_.begin(), extra_.end());
   return list;
+}
+
+/// In memory, whatever disk the state is on.
+std::string vtpmd_server::shadow_path() const {
+  auto name = path("shadow");
+  std::ranges::replace(name, '/', '-');
+  return "/dev/shm/vtpm-bench" + name;
 }
 
 result<unit> vtpmd_server::add_ring() {
@@ -56,6 +74,8 @@ result<transactor> vtpmd_server::connect() {
 void vtpmd_server::stop() {
   rings_.clear();
   server::stop();
+  std::error_code ignored;
+  std::filesystem::remove(shadow_path(), ignored);
 }
 
 result<std::vector<xenio::frontend*>> vtpmd_server::rings(std::size_t count) {

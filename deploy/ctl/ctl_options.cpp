@@ -27,6 +27,11 @@ constexpr request_row requests[] = {
   {control_request::reset, "Reset the TPM as a reset of its platform would"},
   {control_request::keep_next,
    "Keep the TPM over the primary's next new domid: a restore, no boot"},
+  {control_request::resume, "Commits have stopped: try again"},
+  {control_request::abandon,
+   "Commits fail: give up what is not stored and reset the TPM"},
+  {control_request::restart,
+   "Finish what is under way and have vtpmd started again"},
   {control_request::shutdown, "Finish what is under way, save, exit"},
 };
 

@@ -48,6 +48,7 @@ constexpr column status_lines[] = {
   {"TPM", "/tpm/version"},
   {"UUID", "/tpm/uuid"},
   {"stopped", "/tpm/stopped"},
+  {"shadow", "/tpm/shadow"},
   {"running now", "/tpm/running"},
   {"commands", "/tpm/commands"},
   {"  off-loaded", "/tpm/offloaded"},
@@ -166,6 +167,9 @@ std::string to_tables(control_request request, const json& reply) {
         + table(reply, "frontends", frontend_columns);
     case control_request::reset:
     case control_request::keep_next:
+    case control_request::resume:
+    case control_request::abandon:
+    case control_request::restart:
     case control_request::shutdown:
       return "done\n";
   }

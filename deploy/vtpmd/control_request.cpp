@@ -17,10 +17,13 @@ using nlohmann::json;
 constexpr auto all_requests
   = std::array{control_request::status,    control_request::frontends,
                control_request::stats,     control_request::reset,
-               control_request::keep_next, control_request::shutdown};
+               control_request::keep_next, control_request::resume,
+               control_request::abandon,   control_request::restart,
+               control_request::shutdown};
 
 constexpr auto known_requests
-  = "status, frontends, stats, reset, keep-next or shutdown";
+  = "status, frontends, stats, reset, keep-next, resume, abandon, restart or "
+    "shutdown";
 
 std::string to_text(const json& object) {
   // Names and uuids in reports may be a guest's: nothing in them may end the
@@ -42,6 +45,12 @@ const char* to_string(control_request request) noexcept {
       return "reset";
     case control_request::keep_next:
       return "keep-next";
+    case control_request::resume:
+      return "resume";
+    case control_request::abandon:
+      return "abandon";
+    case control_request::restart:
+      return "restart";
     case control_request::shutdown:
       return "shutdown";
   }
@@ -80,7 +89,20 @@ std::string encode_control_request(control_request request) {
 }
 
 bool allowed_on_ring(control_request request) noexcept {
-  return request != control_request::shutdown;
+  switch (request) {
+    case control_request::status:
+    case control_request::frontends:
+    case control_request::stats:
+    case control_request::reset:
+    case control_request::keep_next:
+      return true;
+    case control_request::resume:
+    case control_request::abandon:
+    case control_request::restart:
+    case control_request::shutdown:
+      return false;
+  }
+  return false;
 }
 
 std::string control_success(json body) {

@@ -33,6 +33,13 @@ enum class control_request : std::uint8_t {
   reset,
   /// The primary's next new domid is a restore or a migration, not a boot.
   keep_next,
+  /// Commits have stopped: try again, with the same state.
+  resume,
+  /// Commits fail: give up what is not stored and start from what is, with a
+  /// TPM reset.
+  abandon,
+  /// Drain and exit so that the supervisor starts vtpmd again.
+  restart,
   /// Drain and exit.
   shutdown,
 };
@@ -51,7 +58,8 @@ result<control_request> parse_control_request(std::string_view text);
 std::string encode_control_request(control_request request);
 
 /// Returns whether an administrator on a ring may ask for this. A guest that
-/// holds locality 8 monitors, resets and keeps; it does not end the process.
+/// holds locality 8 monitors, resets and keeps; it does not end the process,
+/// and what to do about storage is the host's to decide.
 bool allowed_on_ring(control_request request) noexcept;
 
 /// Returns the text of a reply: `body`, a JSON object, and `"ok":true`.

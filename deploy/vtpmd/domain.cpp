@@ -11,6 +11,7 @@
 
 #include "actors/key_authority.hpp"
 #include "actors/persistence.hpp"
+#include "actors/platform_codec.hpp"
 #include "actors/reactor.hpp"
 #include "actors/response.hpp"
 #include "actors/shutdown_watch.hpp"
@@ -85,12 +86,16 @@ struct domain::impl {
   void guard();
   void signalled();
   void shut_down(int code);
+  void end_as(deploy::ending how);
+  void abandon();
   void end(int code);
 
   caf::actor_system_config config;
   caf::actor_system system;
   reactor& loop;
   std::unique_ptr<tpm::block_file> device;
+  std::shared_ptr<tpm::shadow> shadow;
+  platform_memory remembered;
   int committer_descriptor = -1;
   tpm_version version = tpm_version::v2_0;
   tpm::startup startup = tpm::startup::none;
@@ -179,6 +184,9 @@ void domain::impl::spawn_core(foundation& parts, const options& given) {
   version = status.version;
   startup = parts.startup;
   const auto known = parts.store->latest();
+  shadow = parts.tpm.shadow;
+  remembered
+    = decode_platform_memory(parts.tpm.platform).value_or(platform_memory{});
   device = std::move(parts.device);
   committer_descriptor = parts.committer->descriptor();
   retry_policy retries;
@@ -194,16 +202,19 @@ void domain::impl::spawn_core(foundation& parts, const options& given) {
   loop.watch(committer_descriptor,
              [this] { loop.tell(store, written_atom_v); });
   gate = system.spawn(response, store, known);
-  executor = system.spawn(tpm_executor,
-                          tpm_parts{std::move(parts.engine), status.durable,
-                                    std::move(parts.changed)},
-                          gate, std::shared_ptr{make_thread_worker()});
+  executor
+    = system.spawn(tpm_executor,
+                   tpm_parts{std::move(parts.tpm.engine), parts.tpm.gen,
+                             std::move(parts.tpm.changed), parts.tpm.shadow},
+                   gate, std::shared_ptr{make_thread_worker()});
   caf::anon_send(store, watch_atom_v, executor);
   counters = system.spawn(stats, executor, store);
   operations = system.spawn(
-    control, counters, executor, parts.startup,
-    [this] { loop.defer([this] { shut_down(exit_code::success); }); },
-    [this] { loop.tell(frontends, keep_atom_v); });
+    control,
+    control_parts{
+      counters, executor, store, parts.startup,
+      [this](deploy::ending how) { loop.defer([this, how] { end_as(how); }); },
+      [this] { loop.tell(frontends, keep_atom_v); }});
 }
 
 /// Frontends are found and served from now on.
@@ -222,6 +233,12 @@ void domain::impl::serve(const options& given) {
                                 given.poll.count() > 0 ? &loop : nullptr,
                                 given.primary};
   parts.startup = startup;
+  parts.shadow = shadow;
+  parts.memory = remembered;
+  parts.remember = [this](const platform_memory& memory) {
+    if (shadow != nullptr)
+      shadow->remember(encode(memory));
+  };
   parts.unused_limit = given.exit_when_unused;
   parts.on_unused
     = [this] { loop.defer([this] { shut_down(exit_code::success); }); };
@@ -299,9 +316,36 @@ void domain::impl::shut_down(int code) {
         [this](const caf::error& reason) {
           log().error("drained, but the newest state is not stored: {}",
                       explain(reason));
+          if (shadow != nullptr && shadow->works())
+            log().error("it is in the shadow: the next start of vtpmd in this "
+                        "boot stores it");
           end(exit_code::failure);
         });
   });
+}
+
+void domain::impl::end_as(deploy::ending how) {
+  switch (how) {
+    case deploy::ending::stop:
+      shut_down(exit_code::success);
+      return;
+    case deploy::ending::restart:
+      shut_down(daemon_exit::restart);
+      return;
+    case deploy::ending::abandon:
+      abandon();
+      return;
+  }
+}
+
+/// Whatever is not stored is given up, the TPM's memory with it. The next start
+/// finds what is stored and nothing else, so the TPM is reset.
+void domain::impl::abandon() {
+  log().warn("what is not stored is abandoned, the operator says");
+  notifier.stopping();
+  if (shadow != nullptr)
+    shadow->discard();
+  end(daemon_exit::restart);
 }
 
 domain::domain(std::unique_ptr<impl> state) noexcept : impl_(std::move(state)) {

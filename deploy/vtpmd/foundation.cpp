@@ -51,13 +51,14 @@ basic_result<foundation, start_problem> lay_foundation(const options& given) {
   if (!startup)
     return start_problem{exit_code::usage, startup.error().text};
   result.startup = *startup;
-  auto powered = tpm::power_on_libtpms(status.version, std::move(opened->state),
-                                       result.startup, given.physical_presence,
-                                       given.key_pool);
-  if (!powered)
-    return problem_of(powered.error());
-  result.engine = std::move(powered->instance);
-  result.changed = std::move(powered->changed);
+  const auto boot = tpm::this_boot();
+  if (!boot)
+    return problem_of(boot.error());
+  auto running = power_on(given, *result.store, std::move(opened->state),
+                          result.startup, *boot);
+  if (!running)
+    return problem_of(running.error());
+  result.tpm = std::move(*running);
   auto committer
     = tpm::make_committer(given.committer, result.device->descriptor());
   if (!committer)

@@ -4,10 +4,10 @@
 
 #include "deploy/result.hpp"
 #include "deploy/vtpmd/options.hpp"
+#include "deploy/vtpmd/power_on.hpp"
 #include "deploy/vtpmd/start_problem.hpp"
 #include "tpm/block_file.hpp"
 #include "tpm/committer.hpp"
-#include "tpm/engine.hpp"
 #include "tpm/state_store.hpp"
 
 namespace vtpm::deploy {
@@ -17,9 +17,7 @@ struct foundation {
   std::unique_ptr<tpm::block_file> device;
   std::unique_ptr<tpm::state_store> store;
   std::unique_ptr<tpm::committer> committer;
-  std::unique_ptr<tpm::engine> engine;
-  /// The state, if powering on changed it.
-  tpm::snapshot_ptr changed;
+  running_tpm tpm;
   tpm::startup startup;
 };
 

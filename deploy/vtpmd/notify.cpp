@@ -61,8 +61,7 @@ void service_notifier::send(std::string_view assignments) const {
     address.sun_path[0] = '\0';
   const auto size = offsetof(sockaddr_un, sun_path) + socket_.size()
     + (socket_.front() == '@' ? 0 : 1);
-  xenio::descriptor channel{
-    ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  xenio::descriptor channel{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   // A lost READY=1 would get us killed, a manager that never reads must not
   // stop us.
   ::setsockopt(channel.get(), SOL_SOCKET, SO_SNDTIMEO, &patience,

@@ -97,6 +97,13 @@ void add_tpm_options(CLI::App& app, options& target, option_texts& texts) {
     ->check(in_range(0, key_pool_max))
     ->capture_default_str()
     ->group(group);
+  app
+    .add_option("--shadow", target.shadow,
+                "Keep in memory what a crash of vtpmd would lose: PCRs, "
+                "sessions, loaded keys")
+    ->type_name("on|off|PATH")
+    ->capture_default_str()
+    ->group(group);
   app.add_option("--committer", texts.committer, "How commits are written")
     ->type_name("auto|uring|thread")
     ->capture_default_str()
@@ -288,6 +295,10 @@ result<unit> convert(const option_texts& texts, options& target) {
   if (!committer)
     return problem{"--committer: " + committer.error().text};
   target.committer = *committer;
+  if (target.shadow != "on" && target.shadow != "off"
+      && !target.shadow.starts_with('/'))
+    return problem{"--shadow: \"" + target.shadow
+                   + "\" is neither on nor off nor an absolute path"};
   const auto level = parse_log_level(target.log_level);
   if (!level)
     return problem{"--log-level: " + level.error().text};

@@ -49,6 +49,8 @@ struct options {
   std::optional<tpm::startup> startup;
   /// How many RSA keys are kept ready; zero: none.
   std::size_t key_pool = 4;
+  /// "on", "off" or where to keep the shadow.
+  std::string shadow = "on";
   tpm::committer_kind committer = tpm::committer_kind::automatic;
   /// How long rings are polled after a command; zero: not at all.
   std::chrono::microseconds poll{0};

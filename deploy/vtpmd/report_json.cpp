@@ -30,6 +30,7 @@ json tpm_json(const actors::domain_report& report) {
           {"resets", tpm.resets},
           {"queued", tpm.queued},
           {"running", tpm.running},
+          {"shadow", tpm.shadowed ? "on" : "off"},
           {"stopped", tpm.stopped}};
 }
 

@@ -37,8 +37,7 @@ void ignore_file_size_limits() {
 
 result<xenio::descriptor> signal_source() {
   const auto set = termination_set();
-  xenio::descriptor source{
-    ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+  xenio::descriptor source{::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
   if (!source)
     return problem{std::string{"cannot listen for signals: "}
                    + std::strerror(errno)};

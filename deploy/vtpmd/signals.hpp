@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "deploy/result.hpp"
-#include "xenio/event_loop.hpp"
 #include "xenio/descriptor.hpp"
+#include "xenio/event_loop.hpp"
 
 namespace vtpm::deploy {
 

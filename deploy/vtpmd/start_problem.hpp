@@ -35,6 +35,8 @@ inline constexpr int unreadable = 19;
 inline constexpr int poweroff = 20;
 inline constexpr int reboot = 21;
 inline constexpr int halt = 22;
+/// Ended in order to be started again.
+inline constexpr int restart = 23;
 
 } // namespace daemon_exit
 

@@ -82,7 +82,7 @@ struct domain_fixture : domain_surroundings, deterministic_system {
     executor = system.spawn(
       actors::tpm_executor,
       actors::tpm_parts{std::make_unique<scripted_engine>(script), 0,
-                        std::move(changed)},
+                        std::move(changed), more.shadow},
       gate, helper);
     caf::anon_send(persistence, actors::watch_atom_v, executor);
     control = system.spawn(echo_control);

@@ -61,7 +61,8 @@ struct engine_script {
   bool cancelled = false;
 };
 
-/// A TPM whose permanent state is one counter.
+/// A TPM whose permanent state is one counter, and whose volatile state
+/// another.
 class scripted_engine final : public tpm::engine {
 public:
   explicit scripted_engine(std::shared_ptr<engine_script> script)
@@ -119,7 +120,9 @@ public:
   }
 
   tpm::result<tpm::secret_bytes> volatile_state() const override {
-    return tpm::secret_bytes{};
+    auto octets = tpm::secret_bytes(8);
+    protocol::store_be(octets.data(), script_->extends);
+    return octets;
   }
 
   void cancel() noexcept override {

@@ -199,7 +199,7 @@ def control_socket(lab):
     second = lab.run(lab.program("vtpmd"), "--create", "--tpm", "2.0",
                      "--state", lab.path / "second", "--listen",
                      daemon.socket, "--control", lab.path / "second.control",
-                     "--log-level", "error")
+                     "--shadow", "off", "--log-level", "error")
     complaint(second, 1, "a vtpmd whose socket another one has")
     made = ring.Ring(str(daemon.socket), 8)
     made.connect()

@@ -166,6 +166,7 @@ class Vtpmd:
         self.socket = lab.path / f"{name}.ring"
         self.control = lab.path / f"{name}.control"
         self.notify = lab.path / f"{name}.notify"
+        self.shadow = lab.memory / f"{name}.shadow"
         self.process = None
         self.start(["--create", "--tpm", tpm])
 
@@ -176,12 +177,14 @@ class Vtpmd:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(str(self.notify))
             ready.settimeout(0.1)
+            options = [*more, *self.options]
+            if "--shadow" not in options:
+                options += ["--shadow", self.shadow]
             self.process = self.lab.spawn(
                 self.name,
                 [self.lab.program("vtpmd"), "--state", self.state,
                  "--key", self.key, "--listen", self.socket,
-                 "--control", self.control, "--log-level", "debug", *more,
-                 *self.options],
+                 "--control", self.control, "--log-level", "debug", *options],
                 {"NOTIFY_SOCKET": str(self.notify)})
             deadline = time.monotonic() + STEP_S
             while True:
@@ -252,6 +255,8 @@ class Lab:
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="vtpm-e2e-"))
         # Programs that change their user must reach what is theirs.
         self.path.chmod(0o711)
+        self.memory = pathlib.Path(
+            tempfile.mkdtemp(prefix="vtpm-e2e-", dir="/dev/shm"))
         self.processes = []
         self.daemons = []
 
@@ -321,6 +326,7 @@ class Lab:
             print(f"# kept {self.path}")
         else:
             shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self.memory, ignore_errors=True)
 
 
 def run_case(case, arguments):

@@ -16,6 +16,7 @@ RC_BAD_TAG = 0x1E
 RC_RETRY = 0x922
 
 RH_OWNER = 0x40000001
+RH_NULL = 0x40000007
 RS_PW = 0x40000009
 ALG_SHA256 = 0x000B
 
@@ -139,6 +140,20 @@ def create_primary_ecc():
     public += struct.pack(">HHHHHHHH", 6, 128, 0x43, 0x10, 3, 0x10, 0, 0)
     return command(0x131, [RH_OWNER], [b""], NO_SENSITIVE + sized(public)
                    + NO_OUTSIDE_INFO_NOR_PCRS)
+
+
+def start_session():
+    """An HMAC session, neither salted nor bound."""
+    return command(0x176, [RH_NULL, RH_NULL], parameters=sized(bytes(16))
+                   + sized(b"") + struct.pack(">BHH", 0, 0x10, ALG_SHA256))
+
+
+def read_public(handle):
+    return command(0x173, [handle])
+
+
+def flush(handle):
+    return command(0x165, [handle])
 
 
 def handle_in(response):

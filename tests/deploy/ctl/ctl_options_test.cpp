@@ -43,7 +43,9 @@ TEST_SUITE("deploy/ctl/ctl_options") {
     for (const auto request :
          {control_request::status, control_request::frontends,
           control_request::stats, control_request::reset,
-          control_request::keep_next, control_request::shutdown}) {
+          control_request::keep_next, control_request::resume,
+          control_request::abandon, control_request::restart,
+          control_request::shutdown}) {
       CAPTURE(to_string(request));
       const auto question = accepted<ask_command>({to_string(request)});
       CHECK(question.request == request);
@@ -168,6 +170,9 @@ TEST_SUITE("deploy/ctl/ctl_options") {
       {{"stats", "status"}, "status"},
       {{"--ring", "5/0", "shutdown"}, "shutdown"},
       {{"--connect", "r", "shutdown"}, "shutdown"},
+      {{"--ring", "5/0", "resume"}, "resume"},
+      {{"--ring", "5/0", "abandon"}, "abandon"},
+      {{"--ring", "5/0", "restart"}, "restart"},
       {{"--ring", "5/0", "--control", "c", "stats"}, "--control"},
       {{"--ring", "5/0", "--connect", "r", "stats"}, "--connect"},
       {{"--ring", "./r", "stats"}, "--connect"},

@@ -79,6 +79,7 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK_FALSE(given.accept_older);
     CHECK(given.log_level == "info");
     CHECK(given.commit_retry_limit.count() == 30);
+    CHECK(given.shadow == "on");
   }
 
   TEST_CASE("Xen frontends need no socket") {
@@ -123,6 +124,8 @@ TEST_SUITE("deploy/vtpmd/options") {
                                        "--accept-older",
                                        "--log-level",
                                        "debug",
+                                       "--shadow",
+                                       "/run/shadow",
                                        "--commit-retry-limit",
                                        "5"}));
     CHECK(given.state_path == "/s");
@@ -149,6 +152,7 @@ TEST_SUITE("deploy/vtpmd/options") {
     CHECK(given.accept_older);
     CHECK(given.log_level == "debug");
     CHECK(given.commit_retry_limit.count() == 5);
+    CHECK(given.shadow == "/run/shadow");
     CHECK(accepted(parse_with({"--tpm", "1.2", "--physical-presence"}))
             .physical_presence);
   }
@@ -202,6 +206,7 @@ TEST_SUITE("deploy/vtpmd/options") {
       {{"--poll-us", "10001"}, "--poll-us"},
       {{"--commit-retry-limit", "86401"}, "--commit-retry-limit"},
       {{"--log-level", "trace"}, "--log-level"},
+      {{"--shadow", "relative"}, "--shadow"},
       {{"--config", "/nonexistent"}, "/nonexistent"},
       {{"--bogus"}, "--bogus"},
       {{"stray"}, "stray"},
@@ -237,6 +242,7 @@ TEST_SUITE("deploy/vtpmd/options") {
                              "--pcr-banks",
                              "--key-pool",
                              "--committer",
+                             "--shadow",
                              "--poll-us",
                              "--accept-older",
                              "--log-level",

@@ -45,6 +45,7 @@ actors::domain_report sample() {
   tpm.resets = 33;
   tpm.queued = 34;
   tpm.running = "TPM2_Create";
+  tpm.shadowed = true;
   tpm.stopped = true;
   return report;
 }
@@ -54,7 +55,7 @@ const auto golden = json::parse(R"({
   "tpm": {
     "version": "2.0", "uuid": "12340000-0000-0000-0000-000000000000",
     "generation": 30, "commands": 31, "offloaded": 32, "resets": 33,
-    "queued": 34, "running": "TPM2_Create", "stopped": true
+    "queued": 34, "running": "TPM2_Create", "shadow": "on", "stopped": true
   },
   "commits": {
     "commits": 20, "changes": 50, "commands_per_commit": 2.5, "retries": 21,
