@@ -230,7 +230,8 @@ TEST_SUITE("tpm/shadow") {
     begin(first);
     const auto file = octets();
     const auto secret = byte_vector(16, 0x7E);
-    CHECK(std::ranges::search(file, secret).empty());
+    CHECK(std::search(file.begin(), file.end(), secret.begin(), secret.end())
+          == file.end());
   }
 
   TEST_CASE_FIXTURE(world,
