@@ -24,6 +24,13 @@ const auto good_command
 /// The manufacturer's name takes four octets, after header and size.
 constexpr auto good_response_size = 10 + 4 + 4;
 
+/// Requests of which each has to be answered while its page changes.
+constexpr auto flipped_requests = 100;
+
+/// Events of one half of a storm. Each is a switch between domains, which takes
+/// long on an emulated processor.
+constexpr auto storm_events = 5000;
+
 /// The same attack at every run.
 constexpr auto seed = 20260U;
 
@@ -76,23 +83,23 @@ void flip_contents(raw_ring& ring) {
     }
   }};
   auto answered = 0;
-  for (auto i = 0; i < 300; ++i) {
+  for (auto i = 0; i < flipped_requests; ++i) {
     ring.place(0, good_command, 22);
     answered += ring.wait() ? 1 : 0;
   }
   stop = true;
   flipper.join();
-  if (answered != 300)
-    give_up("of 300 requests " + std::to_string(answered)
-            + " were answered while the page changed");
+  if (answered != flipped_requests)
+    give_up("only " + std::to_string(answered)
+            + " requests were answered while the page changed");
 }
 
 /// Events without a request, and many of them with one.
 void storm(raw_ring& ring) {
-  for (auto i = 0; i < 20000; ++i)
+  for (auto i = 0; i < storm_events; ++i)
     ring.ring();
   ring.place(0, good_command, 22);
-  for (auto i = 0; i < 20000; ++i)
+  for (auto i = 0; i < storm_events; ++i)
     ring.ring();
   if (!ring.wait())
     give_up("no answer in a storm of events");
