@@ -26,6 +26,38 @@ tpm::result<unit> create(const options& given) {
   return unit{};
 }
 
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+/// Beside the control socket, which is usually in memory, else where every
+/// Linux has memory; or the one place named.
+std::vector<std::string> shadow_paths(const options& given,
+                                      const tpm::uuid& id) {
+  if (given.shadow != shadow_on && given.shadow != shadow_off)
+    return {given.shadow};
+  const auto name = tpm::to_string(id) + ".shadow";
+  return {directory_of(given.control_path) + "/" + name,
+          "/dev/shm/vtpmd-" + name};
+}
+
+power_switch make_switch(const options& given, const tpm::store_status& status,
+                         tpm::startup startup, const tpm::boot_id& boot) {
+  const auto version = status.version;
+  const auto presence = given.physical_presence;
+  const auto pool = given.key_pool;
+  return {[=](tpm::snapshot_ptr state) {
+            return tpm::power_on_libtpms(version, std::move(state), startup,
+                                         presence, pool);
+          },
+          [=](tpm::snapshot_ptr state, byte_view volatile_state) {
+            return tpm::resume_libtpms(version, std::move(state),
+                                       volatile_state, presence, pool);
+          },
+          boot, shadow_paths(given, status.id), given.shadow != shadow_off};
+}
+
 } // namespace
 
 basic_result<foundation, start_problem> lay_foundation(const options& given) {
@@ -54,8 +86,8 @@ basic_result<foundation, start_problem> lay_foundation(const options& given) {
   const auto boot = tpm::this_boot();
   if (!boot)
     return problem_of(boot.error());
-  auto running = power_on(given, *result.store, std::move(opened->state),
-                          result.startup, *boot);
+  auto running = power_on(make_switch(given, status, *startup, *boot),
+                          *result.store, std::move(opened->state));
   if (!running)
     return problem_of(running.error());
   result.tpm = std::move(*running);

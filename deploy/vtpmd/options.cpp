@@ -295,7 +295,7 @@ result<unit> convert(const option_texts& texts, options& target) {
   if (!committer)
     return problem{"--committer: " + committer.error().text};
   target.committer = *committer;
-  if (target.shadow != "on" && target.shadow != "off"
+  if (target.shadow != shadow_on && target.shadow != shadow_off
       && !target.shadow.starts_with('/'))
     return problem{"--shadow: \"" + target.shadow
                    + "\" is neither on nor off nor an absolute path"};

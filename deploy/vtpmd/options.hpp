@@ -22,6 +22,10 @@ namespace vtpm::deploy {
 /// Where vtpmctl looks for vtpmd unless told otherwise.
 inline constexpr auto default_control_path = "/run/vtpmd/control";
 
+/// What `options::shadow` may be beside a path.
+inline constexpr auto shadow_on = "on";
+inline constexpr auto shadow_off = "off";
+
 /// Everything vtpmd can be told, checked and typed; see vtpmd(8).
 struct options {
   std::string state_path;
@@ -49,8 +53,8 @@ struct options {
   std::optional<tpm::startup> startup;
   /// How many RSA keys are kept ready; zero: none.
   std::size_t key_pool = 4;
-  /// "on", "off" or where to keep the shadow.
-  std::string shadow = "on";
+  /// On, off or where to keep the shadow.
+  std::string shadow = shadow_on;
   tpm::committer_kind committer = tpm::committer_kind::automatic;
   /// How long rings are polled after a command; zero: not at all.
   std::chrono::microseconds poll{0};

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "protocol/log.hpp"
-#include "tpm/libtpms_engine.hpp"
 
 namespace vtpm::deploy {
 
@@ -14,23 +13,13 @@ namespace {
 using tpm::shadow_content;
 using tpm::shadow_place;
 
-/// What `--shadow` may say beside a path.
-constexpr auto* on = "on";
-constexpr auto* off = "off";
-
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
-std::vector<shadow_place> places_for(const options& given,
-                                     const tpm::state_store& store,
-                                     const tpm::boot_id& boot) {
+std::vector<shadow_place> places_for(const power_switch& how,
+                                     const tpm::state_store& store) {
   const auto id = store.status().id;
   const auto key = store.shadow_key();
   auto places = std::vector<shadow_place>{};
-  for (auto& path : shadow_paths(given, id))
-    places.push_back({std::move(path), {id, boot}, {key.begin(), key.end()}});
+  for (const auto& path : how.shadow_paths)
+    places.push_back({path, {id, how.boot}, {key.begin(), key.end()}});
   return places;
 }
 
@@ -52,11 +41,11 @@ tpm::result<std::optional<shadow_content>> load_newest(
 
 /// Begins the shadow in the best place that will do, and clears the others.
 std::shared_ptr<tpm::shadow> begin_shadow(
-  const options& given, const std::vector<shadow_place>& places,
+  const power_switch& how, const std::vector<shadow_place>& places,
   const shadow_content& content) {
   auto out = std::shared_ptr<tpm::shadow>{};
   for (const auto& place : places) {
-    if (out == nullptr && given.shadow != off) {
+    if (out == nullptr && how.has_shadow) {
       auto made = tpm::shadow::make(place, content);
       if (made) {
         log().info("shadow {}", place.path);
@@ -67,7 +56,7 @@ std::shared_ptr<tpm::shadow> begin_shadow(
     }
     ::unlink(place.path.c_str());
   }
-  if (out == nullptr && given.shadow != off)
+  if (out == nullptr && how.has_shadow)
     log().warn("no shadow: {} is not in memory or has no room; a crash of "
                "vtpmd will reset the TPM",
                places.front().path);
@@ -75,11 +64,10 @@ std::shared_ptr<tpm::shadow> begin_shadow(
 }
 
 /// Goes on from `found`.
-tpm::result<running_tpm> go_on(const options& given,
+tpm::result<running_tpm> go_on(const power_switch& how,
                                const tpm::store_status& status,
                                const shadow_content& found) {
-  auto powered = tpm::resume_libtpms(
-    status.version, found.state, found.volatile_state, given.physical_presence);
+  auto powered = how.resume(found.state, found.volatile_state);
   if (!powered)
     return powered.error();
   log().info("the TPM goes on where it was, generation {}", found.gen);
@@ -93,12 +81,11 @@ tpm::result<running_tpm> go_on(const options& given,
 }
 
 /// Switches on a TPM that was off.
-tpm::result<running_tpm> start_anew(const options& given,
+tpm::result<running_tpm> start_anew(const power_switch& how,
                                     tpm::state_store& store,
                                     tpm::snapshot_ptr state,
-                                    tpm::startup startup, tpm::generation gen) {
-  auto powered = tpm::power_on_libtpms(store.status().version, std::move(state),
-                                       startup, given.physical_presence);
+                                    tpm::generation gen) {
+  auto powered = how.power_on(std::move(state));
   if (!powered)
     return powered.error();
   store.renew_shadow_key();
@@ -111,40 +98,29 @@ tpm::result<running_tpm> start_anew(const options& given,
 
 /// Goes on from `found` if that can be, else resets the TPM, with the newest
 /// state that there is.
-tpm::result<running_tpm> switch_on(const options& given,
+tpm::result<running_tpm> switch_on(const power_switch& how,
                                    tpm::state_store& store,
                                    tpm::snapshot_ptr stored,
-                                   tpm::startup startup,
                                    const std::optional<shadow_content>& found) {
   const auto status = store.status();
   if (!found)
-    return start_anew(given, store, std::move(stored), startup, status.durable);
-  auto out = go_on(given, status, *found);
+    return start_anew(how, store, std::move(stored), status.durable);
+  auto out = go_on(how, status, *found);
   if (out)
     return out;
   log().error("the TPM is reset: {}", out.error().detail);
-  return start_anew(given, store, found->state, startup, found->gen);
+  return start_anew(how, store, found->state, found->gen);
 }
 
 } // namespace
 
-std::vector<std::string> shadow_paths(const options& given,
-                                      const tpm::uuid& id) {
-  if (given.shadow != on && given.shadow != off)
-    return {given.shadow};
-  const auto name = tpm::to_string(id) + ".shadow";
-  return {directory_of(given.control_path) + "/" + name,
-          "/dev/shm/vtpmd-" + name};
-}
-
-tpm::result<running_tpm> power_on(const options& given, tpm::state_store& store,
-                                  tpm::snapshot_ptr stored,
-                                  tpm::startup startup,
-                                  const tpm::boot_id& boot) {
+tpm::result<running_tpm> power_on(const power_switch& how,
+                                  tpm::state_store& store,
+                                  tpm::snapshot_ptr stored) {
   const auto status = store.status();
-  const auto places = places_for(given, store, boot);
+  const auto places = places_for(how, store);
   auto found = std::optional<shadow_content>{};
-  if (given.shadow != off) {
+  if (how.has_shadow) {
     auto newest = load_newest(places);
     if (!newest)
       return newest.error();
@@ -156,7 +132,7 @@ tpm::result<running_tpm> power_on(const options& given, tpm::state_store& store,
                found->gen);
     found.reset();
   }
-  auto out = switch_on(given, store, std::move(stored), startup, found);
+  auto out = switch_on(how, store, std::move(stored), found);
   if (!out)
     return out;
   auto octets = out->engine->volatile_state();
@@ -170,7 +146,7 @@ tpm::result<running_tpm> power_on(const options& given, tpm::state_store& store,
   if (found)
     content.answers = std::move(found->answers);
   // Its key may be new by now.
-  out->shadow = begin_shadow(given, places_for(given, store, boot), content);
+  out->shadow = begin_shadow(how, places_for(how, store), content);
   return out;
 }
 

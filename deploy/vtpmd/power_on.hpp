@@ -1,12 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "deploy/vtpmd/options.hpp"
 #include "protocol/bytes.hpp"
-#include "tpm/engine.hpp"
+#include "tpm/libtpms_engine.hpp"
 #include "tpm/shadow.hpp"
 #include "tpm/state_store.hpp"
 
@@ -25,21 +25,28 @@ struct running_tpm {
   byte_vector platform;
 };
 
-/// Returns where to keep and look for the shadow, best first: beside the
-/// control socket, which is usually in memory, else where every Linux has
-/// memory; or the one place named.
-std::vector<std::string> shadow_paths(const options& given,
-                                      const tpm::uuid& id);
+/// How to switch a TPM on.
+struct power_switch {
+  /// Switches on one that was off, with its startup.
+  std::function<tpm::result<tpm::powered_engine>(tpm::snapshot_ptr)> power_on;
+  /// Goes on with the state and the volatile state of one instant.
+  std::function<tpm::result<tpm::powered_engine>(tpm::snapshot_ptr, byte_view)>
+    resume;
+  /// This boot's name.
+  tpm::boot_id boot;
+  /// Where to look for a shadow, and to keep one: best first.
+  std::vector<std::string> shadow_paths;
+  /// Else none is gone on from, and none is left.
+  bool has_shadow;
+};
 
 /// Switches the TPM on. Goes on where the last vtpmd left it if that left a
 /// shadow of this boot that is no older than what is stored. Else that is a TPM
 /// reset, and the state gets a new shadow key: no shadow from before is ever
 /// gone on from, wherever it may turn up.
 /// @param stored What the store holds.
-/// @param boot This boot's name.
-tpm::result<running_tpm> power_on(const options& given, tpm::state_store& store,
-                                  tpm::snapshot_ptr stored,
-                                  tpm::startup startup,
-                                  const tpm::boot_id& boot);
+tpm::result<running_tpm> power_on(const power_switch& how,
+                                  tpm::state_store& store,
+                                  tpm::snapshot_ptr stored);
 
 } // namespace vtpm::deploy

@@ -151,6 +151,18 @@ def a_shadow_that_was_off_meanwhile(lab):
           "a shadow from before a run without one is not used")
 
 
+def a_key_pool_either_way(lab):
+    """At its end the pool says how much it was asked for."""
+    daemon = lab.vtpmd(options=["--key-pool", "2"])
+    daemon.stop()
+    equal(daemon.process.log().count("key pool: "), 1,
+          "keys are kept ready after a reset")
+    daemon.start()
+    daemon.stop()
+    equal(daemon.process.log().count("key pool: "), 2,
+          "and where a TPM goes on")
+
+
 def a_guest_that_started_over(lab):
     """A fresh page never gets what was meant for the last one."""
     daemon = lab.vtpmd()
@@ -207,5 +219,5 @@ if __name__ == "__main__":
     harness.main(extends_under_kill, extends_under_restart,
                  everything_volatile_on_tpm20, everything_volatile_on_tpm12,
                  without_a_shadow, a_shadow_that_was_off_meanwhile,
-                 a_guest_that_started_over, a_shadow_on_a_disk,
-                 secrets_stay_out_of_logs)
+                 a_key_pool_either_way, a_guest_that_started_over,
+                 a_shadow_on_a_disk, secrets_stay_out_of_logs)
