@@ -22,7 +22,7 @@ struct options {
   std::uint64_t kills = 200;
   unsigned clients = 8;
   std::uint64_t seed = 1;
-  bool has_shadow = false;
+  bool has_shadow = true;
   std::uint32_t longest_life_ms = 200;
 };
 
@@ -30,7 +30,7 @@ struct options {
 /// 4.6).
 constexpr auto clients_max = 16u;
 
-/// A directory that goes with us, unless something is wrong.
+/// A directory and a shadow that go with us, unless something is wrong.
 class scratch {
 public:
   scratch() {
@@ -39,17 +39,22 @@ public:
     if (::mkdtemp(name.data()) == nullptr)
       throw std::runtime_error{"cannot make " + name};
     path = name;
+    shadow_path = "/dev/shm/" + std::filesystem::path{path}.filename().string();
   }
 
   ~scratch() {
-    if (!keep)
-      std::filesystem::remove_all(path);
+    if (keep)
+      return;
+    std::filesystem::remove_all(path);
+    std::filesystem::remove(shadow_path);
   }
 
   scratch(const scratch&) = delete;
   scratch& operator=(const scratch&) = delete;
 
   std::string path;
+  /// In memory.
+  std::string shadow_path;
   bool keep = false;
 };
 
@@ -152,7 +157,11 @@ void run(const options& given) {
   directory.keep = true;
   // The pool's thread runs, and so dies, when the machine has nothing else to
   // do: under load a kill would take seconds.
-  vtpmd_process target{given.program, directory.path, {"--key-pool", "0"}};
+  vtpmd_process target{
+    given.program,
+    directory.path,
+    {"--key-pool", "0", "--shadow",
+     given.has_shadow ? directory.shadow_path : std::string{"off"}}};
   target.start({"--create", "--tpm", "2.0"});
   target.await_ready();
   storm weather{given, target};
@@ -209,7 +218,7 @@ int main(int argc, char** argv) {
     ->type_name("MS")
     ->check(CLI::Range(1u, 60'000u))
     ->capture_default_str();
-  std::string shadow = "off";
+  std::string shadow = "on";
   app.add_option("--shadow", shadow, "Whether vtpmd keeps one")
     ->check(CLI::IsMember({"on", "off"}))
     ->capture_default_str();

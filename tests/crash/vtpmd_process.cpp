@@ -66,6 +66,7 @@ void vtpmd_process::start(const std::vector<std::string>& more) {
   for (auto& each : arguments)
     pointers.push_back(each.data());
   pointers.push_back(nullptr);
+  is_ready_ = false;
   // A word from the one before would be taken for this one's.
   auto old = std::array<char, 256>{};
   while (::recv(notify_, old.data(), old.size(), MSG_DONTWAIT) > 0) {
@@ -85,17 +86,16 @@ void vtpmd_process::start(const std::vector<std::string>& more) {
 }
 
 void vtpmd_process::await_ready() {
-  for (;;) {
+  while (!is_ready_) {
     auto readable = pollfd{notify_, POLLIN, 0};
     if (::poll(&readable, 1, patience_ms) != 1)
       throw std::runtime_error{"vtpmd does not get ready, see " + log_path_};
     auto word = std::array<char, 256>{};
     const auto size = ::recv(notify_, word.data(), word.size(), 0);
-    if (size > 0
-        && std::string_view{word.data(), static_cast<std::size_t>(size)}.find(
-             "READY=1")
-          != std::string_view::npos)
-      return;
+    is_ready_ = size > 0
+      && std::string_view{word.data(), static_cast<std::size_t>(size)}.find(
+           "READY=1")
+        != std::string_view::npos;
   }
 }
 

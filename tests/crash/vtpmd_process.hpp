@@ -49,6 +49,7 @@ private:
   std::string notify_path_;
   std::vector<std::string> options_;
   int notify_ = -1;
+  bool is_ready_ = false;
   pid_t child_ = -1;
 };
 
