@@ -192,7 +192,7 @@ std::string to_string(const guest_state& state) {
   auto text = "counter " + std::to_string(state.counter) + " number "
     + std::to_string(state.number) + " pcr ";
   // Enough to tell one from another.
-  for (auto i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     text += digits[state.pcr[i] >> 4];
     text += digits[state.pcr[i] & 0xF];
   }

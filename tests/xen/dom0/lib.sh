@@ -83,8 +83,9 @@ start_vtpmd() {
   name=$1
   shift
   [ -e "$work/$name.state" ] || set -- --create "$@"
-  vtpmd --xen --state "$work/$name.state" --control "$work/$name.control" \
-    "$@" >>"$work/$name.log" 2>&1 &
+  # Keys made ahead would take the one emulated processor from the guests.
+  vtpmd --xen --key-pool 0 --state "$work/$name.state" \
+    --control "$work/$name.control" "$@" >>"$work/$name.log" 2>&1 &
   vtpmd_pid=$!
   wait_until $step ask "$name" status ||
     give_up "vtpmd serves: $(tail -n 1 "$work/$name.log")"
