@@ -24,3 +24,9 @@ tell g1 sh raw-front exec 0 8 $ask_stats
 equal "$(code_of "$answer" | head -n 1)" $bad_locality \
   "a guest that asks is refused"
 check "dom0's frontend is taken away" attach --detach 0 8
+
+check "vtpmctl makes a frontend of its own and asks" eval \
+  'stats=$(vtpmctl --ring "$(xl domid vtpm)/9" stats)'
+like "$stats" '*actors*frontends*' "and shows the statistics"
+check "of which nothing is left" eval \
+  '! xenstore-exists "/local/domain/$(xl domid vtpm)/backend/vtpm/0/9"'
