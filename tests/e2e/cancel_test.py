@@ -9,7 +9,7 @@ import tpm12
 import tpm20
 from harness import check, equal
 
-# RSA primes may be found before the cancel arrives.
+# A key may be made before the cancel arrives.
 ATTEMPTS = 20
 
 
@@ -93,14 +93,19 @@ def running_on_tpm12(lab):
     guest.transact(tpm12.STARTUP_CLEAR)
     equal(tpm12.result(tpm12.take_ownership(guest.transact)), 0,
           "ownership is taken")
-    request = tpm12.create_wrap_key(guest.transact)
-    guest.submit(0, request)
-    await_running(daemon, guest)
-    guest.cancel()
-    response = guest.wait()
-    check(response is not None and tpm12.result(response) == 0,
-          "a running 1.2 key creation runs to its end",
-          response and response.hex())
+    responses = set()
+    for _ in range(ATTEMPTS):
+        guest.submit(0, tpm12.create_wrap_key(guest.transact))
+        await_running(daemon, guest)
+        guest.cancel()
+        response = guest.wait()
+        responses.add(tpm12.result(response) if response else None)
+        if 0 in responses:
+            break
+    check(0 in responses, "a running 1.2 key creation runs to its end",
+          responses)
+    check(responses <= {0, None}, "or has ended before; nothing else",
+          responses)
     equal(tpm12.result(guest.transact(tpm12.get_random())), 0,
           "the next command is served")
 

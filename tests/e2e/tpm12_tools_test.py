@@ -214,7 +214,8 @@ def sealing(lab):
 
 
 def restarts(lab):
-    daemon, stack = make_stack(lab)
+    """With no shadow the TPM starts afresh; shadow_test.py has the other."""
+    daemon, stack = make_stack(lab, "--shadow", "off")
     stack.works("takeownership", "-y", "-z")
     index = ["-i", "0x10"]
     stack.works("nvdefine", *index, "-s", "4", "-p", "OWNERREAD|OWNERWRITE",
