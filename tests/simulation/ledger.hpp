@@ -54,6 +54,12 @@ public:
     return guests_[guest].asked.has_value();
   }
 
+  /// Commands of the guest have failed so often that more of them, each of
+  /// which may have happened, would only double what is possible.
+  bool is_in_doubt(unsigned guest) const noexcept {
+    return guests_[guest].possible.size() > possible_max;
+  }
+
   /// Returns the number to write next: more than any before.
   std::uint64_t next_number(unsigned guest) noexcept {
     return ++guests_[guest].numbers;
@@ -64,6 +70,8 @@ public:
   }
 
 private:
+  static constexpr std::size_t possible_max = 64;
+
   struct possibility {
     guest_state state;
     /// The command under way has happened.

@@ -302,7 +302,7 @@ void world::play(unsigned guest) {
       own.guest->cancel();
     else if (pick(4) == 0)
       own.guest->ring();
-  } else {
+  } else if (!ledger_->is_in_doubt(guest)) {
     const auto asked = choose_command(guest);
     ledger_->submitted(guest, asked);
     own.guest->submit(0, encode(kit_.version, asked));
