@@ -27,6 +27,7 @@ constexpr permission permissions[] = {
   {"spdlog", "^protocol/log\\."},
   {"openssl", "^(tpm/crypto|deploy)/"},
   {"libtpms", "^tpm/libtpms_[^/]*$"},
+  {"tss2", "^tpm/hardware/esys_[^/]*$"},
   {"liburing", "^tpm/[^/]*uring[^/]*$"},
   {"xen", "^xenio/xen/"},
   {"caf", "^(actors|deploy)/"},

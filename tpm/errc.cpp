@@ -31,6 +31,10 @@ const char* to_string(errc code) noexcept {
       return "too_large";
     case errc::unusable:
       return "unusable";
+    case errc::hardware:
+      return "hardware";
+    case errc::policy:
+      return "policy";
   }
   return "unknown tpm::errc";
 }

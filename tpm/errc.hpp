@@ -34,6 +34,10 @@ enum class errc : std::uint8_t {
   /// The state file, block device or key file cannot be used as it is: size,
   /// alignment, permissions, format.
   unusable,
+  /// The hardware TPM does not answer, refuses, or is not the right one.
+  hardware,
+  /// The hardware TPM does not open this with its registers as they are.
+  policy,
 };
 
 /// Returns the enumerator's name, for logs and test output.

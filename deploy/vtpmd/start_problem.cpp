@@ -28,6 +28,8 @@ int exit_code_for(tpm::errc code) noexcept {
       return daemon_exit::unreadable;
     case tpm::errc::exists:
     case tpm::errc::too_large:
+    case tpm::errc::hardware:
+    case tpm::errc::policy:
       break;
   }
   return exit_code::failure;
