@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <utility>
+#include <vector>
 
 #include "protocol/big_endian.hpp"
 #include "tpm/crypto/hkdf.hpp"
@@ -72,11 +73,11 @@ bool is_plausible(const export_lock& lock) noexcept {
   return false;
 }
 
-result<snapshot> decode_state(byte_view plain) {
-  auto out = snapshot{};
-  auto fields = field_reader{plain};
+/// Reads what was sealed into `out`.
+result<unit> decode_fields(byte_view plain, export_content& out) {
+  auto fields = field_reader{plain, field_type::volatile_state};
   auto count = 0;
-  for (;; ++count) {
+  for (;;) {
     auto next = fields.next();
     if (!next)
       return next.error();
@@ -85,10 +86,15 @@ result<snapshot> decode_state(byte_view plain) {
     const auto& value = (*next)->value;
     switch ((*next)->type) {
       case field_type::permanent:
-        out.permanent.assign(value.begin(), value.end());
+        out.state.permanent.assign(value.begin(), value.end());
+        ++count;
         break;
       case field_type::savestate:
-        out.savestate.assign(value.begin(), value.end());
+        out.state.savestate.assign(value.begin(), value.end());
+        ++count;
+        break;
+      case field_type::volatile_state:
+        out.volatile_state.assign(value.begin(), value.end());
         break;
       default:
         return malformed_fields("a field of a later version");
@@ -96,7 +102,7 @@ result<snapshot> decode_state(byte_view plain) {
   }
   if (count != 2)
     return malformed_fields("a field is missing");
-  return out;
+  return unit{};
 }
 
 } // namespace
@@ -131,14 +137,20 @@ result<secret_bytes> derive_export_key(const export_lock& lock,
 result<byte_vector> seal_export(const export_content& content,
                                 const export_lock& lock, byte_view key) {
   const auto& state = content.state;
+  const auto& running = content.volatile_state;
   const auto first
     = encode_field_header(field_type::permanent, state.permanent.size());
   const auto second
     = encode_field_header(field_type::savestate, state.savestate.size());
-  const auto parts
-    = std::array<byte_view, 4>{first, state.permanent, second, state.savestate};
-  const auto size = first.size() + state.permanent.size() + second.size()
-    + state.savestate.size();
+  const auto third
+    = encode_field_header(field_type::volatile_state, running.size());
+  auto parts
+    = std::vector<byte_view>{first, state.permanent, second, state.savestate};
+  if (!running.empty())
+    parts.insert(parts.end(), {third, running});
+  auto size = std::size_t{0};
+  for (const auto& part : parts)
+    size += part.size();
   if (sealed_offset + size > export_size_max)
     return error{errc::too_large, "the TPM's state is too long for an export"};
   auto gcm = aes_256_gcm::make();
@@ -201,10 +213,8 @@ result<export_content> open_export(byte_view octets, byte_view key) {
     return not_an_export("it holds a TPM of an unknown version");
   std::copy_n(octets.begin() + uuid_offset, out.id.size(), out.id.begin());
   out.gen = load_be<std::uint64_t>(octets.data() + generation_offset);
-  auto state = decode_state(plain);
-  if (!state)
-    return state.error();
-  out.state = *std::move(state);
+  if (auto decoded = decode_fields(plain, out); !decoded)
+    return decoded.error();
   return out;
 }
 

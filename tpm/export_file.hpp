@@ -43,9 +43,10 @@ inline constexpr std::size_t export_header_size
   = 4 + 1 + 1 + 1 + 1 + 32 + 16 + 8 + 4;
 static_assert(export_header_size == 68);
 
-/// The longest export: what fits into a slot has 227 KiB at most.
+/// The longest export: what fits into a slot has 227 KiB at most, and the
+/// volatile state less than a shadow has room for, which is 64 KiB.
 inline constexpr std::size_t export_size_max = 512 * 1024;
-static_assert(export_size_max > 2 * slot_size - 1);
+static_assert(export_size_max > slot_size + 64 * 1024);
 
 /// One TPM at one generation.
 struct export_content {
@@ -53,6 +54,9 @@ struct export_content {
   uuid id{};
   generation gen = 0;
   snapshot state;
+  /// What `engine::volatile_state` returned when `state` was the newest; empty
+  /// if the export is of a TPM that is off.
+  secret_bytes volatile_state;
 };
 
 /// Returns a lock with a fresh salt: its key seals one export.

@@ -27,13 +27,18 @@ result<std::optional<field>> field_reader::next() {
       return malformed_fields("a field is longer than what is left");
     const auto value = rest_.first(size);
     rest_ = rest_.subspan(size);
+    const auto known = static_cast<field_type>(type);
+    if (optional_ == known) {
+      optional_.reset();
+      return std::optional{field{known, value}};
+    }
     if (type >= optional_field_min)
       continue;
     if (type != expected_)
       return malformed_fields("a field is missing, repeated or of a later "
                               "version");
     ++expected_;
-    return std::optional{field{static_cast<field_type>(type), value}};
+    return std::optional{field{known, value}};
   }
   return std::optional<field>{};
 }

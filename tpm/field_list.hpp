@@ -19,6 +19,8 @@ enum class field_type : std::uint16_t {
   permanent = 1,
   savestate = 2,
   shadow_key = 3,
+  /// Exports only.
+  volatile_state = 0x8001,
 };
 
 /// Fields from here on may be skipped by who does not know them.
@@ -36,10 +38,12 @@ struct field {
 };
 
 /// Reads a list that must hold these fields, in the order of their types from
-/// 1 on. Skips what may be skipped.
+/// 1 on. Skips what may be skipped, but for one type, which may stand anywhere.
 class field_reader {
 public:
-  explicit field_reader(byte_view plain) noexcept : rest_(plain) {
+  explicit field_reader(byte_view plain,
+                        std::optional<field_type> optional = {}) noexcept
+    : rest_(plain), optional_(optional) {
     // nop
   }
 
@@ -48,6 +52,8 @@ public:
 
 private:
   byte_view rest_;
+  /// Not seen so far.
+  std::optional<field_type> optional_;
   std::uint16_t expected_ = 1;
 };
 

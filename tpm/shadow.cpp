@@ -46,6 +46,22 @@ result<std::optional<shadow_content>> shadow::load(const shadow_place& place) {
   return std::optional{*std::move(content)};
 }
 
+result<std::optional<shadow_content>> shadow::look(const shadow_place& place) {
+  const auto file = shadow_file::look(place.path);
+  if (!file)
+    return file.error();
+  if (!*file)
+    return std::optional<shadow_content>{};
+  const auto octets = (*file)->read(shadow_size_max);
+  if (!octets)
+    return octets.error();
+  auto content = read_shadow_state(*octets, place.key, place.owner);
+  if (!content)
+    return error{errc::unusable,
+                 "shadow " + place.path + ": " + content.error()};
+  return std::optional{*std::move(content)};
+}
+
 result<std::unique_ptr<shadow>> shadow::make(const shadow_place& place,
                                              const shadow_content& content) {
   auto salt = std::array<std::uint8_t, salt_size>{};

@@ -43,6 +43,11 @@ public:
   /// use, which is logged. `errc::locked` if the predecessor still runs.
   static result<std::optional<shadow_content>> load(const shadow_place& place);
 
+  /// Reads state and volatile state of one instant, and nothing else, of a
+  /// vTPM that runs or ran; nullopt if there is no shadow. `errc::unusable` if
+  /// nothing whole was found: another key, or it was being written.
+  static result<std::optional<shadow_content>> look(const shadow_place& place);
+
   /// Begins with `content`, in place of what was there.
   static result<std::unique_ptr<shadow>> make(const shadow_place& place,
                                               const shadow_content& content);

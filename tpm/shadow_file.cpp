@@ -85,6 +85,21 @@ result<std::optional<shadow_file>> shadow_file::open(const std::string& path) {
   return std::optional{shadow_file{path, path, std::move(file)}};
 }
 
+result<std::optional<shadow_file>> shadow_file::look(const std::string& path) {
+  auto file = owned_descriptor{
+    ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  if (!file && errno == ENOENT)
+    return std::optional<shadow_file>{};
+  if (!file)
+    return io_error("cannot open " + path, errno);
+  struct stat found {};
+  if (::fstat(file.get(), &found) != 0)
+    return io_error("cannot examine " + path, errno);
+  if (!S_ISREG(found.st_mode))
+    return error{errc::unusable, path + " is no file"};
+  return std::optional{shadow_file{path, path, std::move(file)}};
+}
+
 result<shadow_file> shadow_file::make(const std::string& path) {
   auto name = path + ".new-XXXXXX";
   auto file = owned_descriptor{::mkostemp(name.data(), O_CLOEXEC)};

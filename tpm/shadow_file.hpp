@@ -22,6 +22,9 @@ public:
   /// memory.
   static result<std::optional<shadow_file>> open(const std::string& path);
 
+  /// Opens what may be another process's, only to read it as it is now.
+  static result<std::optional<shadow_file>> look(const std::string& path);
+
   /// Makes an empty file beside `path`; `publish` gives it that name.
   static result<shadow_file> make(const std::string& path);
 

@@ -21,11 +21,21 @@ struct open_half {
 /// Both halves of a cell, the newer first.
 using open_cell = std::array<std::optional<open_half>, 2>;
 
+std::string no_state() {
+  return "it holds no whole state under this key";
+}
+
 class reader {
 public:
-  reader(byte_view file, shadow_cipher cipher)
-    : file_(file), cipher_(std::move(cipher)) {
-    // nop
+  static basic_result<reader, std::string> make(byte_view file, byte_view key,
+                                                const shadow_owner& owner) {
+    const auto salt = decode_shadow_head(file, owner);
+    if (!salt)
+      return salt.error();
+    auto cipher = shadow_cipher::make(key, owner, *salt);
+    if (!cipher)
+      return cipher.error().detail;
+    return reader{file, *std::move(cipher)};
   }
 
   open_cell open(std::uint32_t number) {
@@ -112,6 +122,11 @@ public:
   }
 
 private:
+  reader(byte_view file, shadow_cipher cipher)
+    : file_(file), cipher_(std::move(cipher)) {
+    // nop
+  }
+
   static bool take_state(byte_view plain, shadow_content& out) {
     constexpr auto size_size = std::size_t{4};
     if (plain.size() < size_size)
@@ -137,19 +152,28 @@ private:
 
 } // namespace
 
+basic_result<shadow_content, std::string> read_shadow_state(
+  byte_view file, byte_view key, const shadow_owner& owner) {
+  auto source = reader::make(file, key, owner);
+  if (!source)
+    return source.error();
+  auto out = shadow_content{};
+  // Each half is authentic or not taken, and the volatile state names the
+  // permanent one it belongs to: whatever else changed meanwhile, these fit.
+  if (!source->read_state(out))
+    return no_state();
+  return out;
+}
+
 basic_result<shadow_content, std::string> read_shadow(
   byte_view file, byte_view key, const shadow_owner& owner) {
-  const auto salt = decode_shadow_head(file, owner);
-  if (!salt)
-    return salt.error();
-  auto cipher = shadow_cipher::make(key, owner, *salt);
-  if (!cipher)
-    return cipher.error().detail;
+  auto source = reader::make(file, key, owner);
+  if (!source)
+    return source.error();
   auto out = shadow_content{};
-  auto source = reader{file, *std::move(cipher)};
-  if (!source.read_state(out))
-    return std::string{"it holds no whole state under this key"};
-  if (!source.read_answers(out) || !source.read_platform(out))
+  if (!source->read_state(out))
+    return no_state();
+  if (!source->read_answers(out) || !source->read_platform(out))
     return std::string{"it is damaged"};
   return out;
 }

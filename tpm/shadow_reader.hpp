@@ -19,6 +19,12 @@ struct shadow_content {
   std::vector<recorded_answer> answers;
 };
 
+/// Reads the generation, state and volatile state of one instant, and nothing
+/// else, of a shadow that somebody may have been writing while `file` was read.
+/// Fails if that happened too often meanwhile.
+basic_result<shadow_content, std::string> read_shadow_state(
+  byte_view file, byte_view key, const shadow_owner& owner);
+
 /// Reads a shadow, or says why it cannot be used. Whoever was killed while
 /// writing it left a whole one: that of before the write or that of after.
 /// Anything else is damage, and then none of it is used.

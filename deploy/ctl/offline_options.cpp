@@ -2,6 +2,7 @@
 
 #include "deploy/command_line.hpp"
 #include "deploy/parse_text.hpp"
+#include "deploy/vtpmd/options.hpp"
 
 namespace vtpm::deploy {
 
@@ -10,6 +11,9 @@ struct offline_subcommands::texts {
   std::string state;
   std::string key;
   bool json = false;
+  bool with_volatile = false;
+  std::string control = default_control_path;
+  std::string shadow;
   std::string to;
   std::string from;
   std::string from_swtpm;
@@ -75,6 +79,17 @@ void offline_subcommands::add_secret_options(CLI::App& command) {
     ->group(group);
 }
 
+void offline_subcommands::add_shadow_options(CLI::App& command) {
+  const auto* group = "Volatile state: how its vtpmd is started";
+  command.add_option("--control", texts_->control, "Its --control socket")
+    ->type_name("PATH")
+    ->capture_default_str()
+    ->group(group);
+  command.add_option("--shadow", texts_->shadow, "Its --shadow, if a path")
+    ->type_name("PATH")
+    ->group(group);
+}
+
 void offline_subcommands::add_export(CLI::App& app) {
   export_ = app.add_subcommand("export", "Write a TPM into an encrypted file");
   export_->add_option("--state", texts_->state, "A state, in use or not")
@@ -85,6 +100,10 @@ void offline_subcommands::add_export(CLI::App& app) {
   export_->add_option("--to", texts_->to, "A new file")
     ->type_name("PATH")
     ->required();
+  export_->add_flag("--volatile", texts_->with_volatile,
+                    "Also what a reset would lose: PCRs, sessions, loaded "
+                    "keys");
+  add_shadow_options(*export_);
   add_secret_options(*export_);
 }
 
@@ -113,6 +132,7 @@ void offline_subcommands::add_import(CLI::App& app) {
     ->add_option("--uuid", texts_->id,
                  "The TPM's UUID [the exported one; random for swtpm's]")
     ->type_name("UUID|new");
+  add_shadow_options(*import_);
   add_secret_options(*import_);
 }
 
@@ -161,6 +181,8 @@ result<offline_command> offline_subcommands::export_given() const {
     return secret.error();
   return offline_command{
     export_command{{texts_->state, key_path_for(texts_->state, texts_->key)},
+                   texts_->with_volatile,
+                   {texts_->control, texts_->shadow},
                    texts_->to,
                    *std::move(secret)}};
 }
@@ -168,6 +190,7 @@ result<offline_command> offline_subcommands::export_given() const {
 result<offline_command> offline_subcommands::import_given() const {
   auto wanted = import_command{};
   wanted.to = {texts_->state, key_path_for(texts_->state, texts_->key)};
+  wanted.shadow = {texts_->control, texts_->shadow};
   if (texts_->id == new_uuid)
     wanted.id = tpm::make_uuid();
   else if (!texts_->id.empty()) {

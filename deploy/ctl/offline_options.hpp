@@ -35,6 +35,7 @@ private:
   void add_inspect(CLI::App& app);
   void add_export(CLI::App& app);
   void add_import(CLI::App& app);
+  void add_shadow_options(CLI::App& command);
   void add_secret_options(CLI::App& command);
 
   result<secret_source> secret_of(const CLI::App& command, bool twice) const;

@@ -15,8 +15,19 @@ struct state_origin {
   std::string key_path;
 };
 
+/// Where the vtpmd of a state has its shadow, or is to find one.
+struct shadow_origin {
+  /// Of that vtpmd.
+  std::string control_path;
+  /// What it is given as `--shadow`; empty: it looks beside its control socket.
+  std::string shadow_path;
+};
+
 struct export_command {
   state_origin from;
+  /// Have what a reset would lose in it, too: PCRs, sessions, loaded objects.
+  bool with_volatile = false;
+  shadow_origin shadow;
   /// A new file.
   std::string to;
   secret_source secret;
@@ -37,6 +48,8 @@ struct swtpm_origin {
 struct import_command {
   std::variant<export_origin, swtpm_origin> from;
   state_place to;
+  /// Where volatile state goes, if the export has any.
+  shadow_origin shadow;
   /// Empty: the one in the export; a random one for a state of swtpm, which has
   /// none.
   std::optional<tpm::uuid> id;
@@ -51,12 +64,15 @@ struct transferred {
   std::string left_behind;
 };
 
-/// Writes one TPM at one generation, which is durable, into one encrypted file,
-/// 0600, that is whole or not there. Never touches what exists.
+/// Writes one TPM at one generation into one encrypted file, 0600, that is
+/// whole or not there. That generation is durable; with volatile state it is
+/// the one that a vtpmd killed now would go on from, which may be about to be.
+/// Never touches what exists.
 tpm::result<transferred> run_export(const export_command& wanted);
 
 /// Makes a state of what was exported, or of swtpm's, once the engine has taken
-/// it. Never touches what exists.
+/// it. Volatile state becomes a shadow, for the vtpmd that is started next
+/// before the machine is. Never touches what exists.
 /// @pre No TPM is powered on in this process.
 tpm::result<transferred> run_import(const import_command& wanted);
 

@@ -67,10 +67,12 @@ tpm::result<unit> first_commit(tpm::state_store& store, tpm::committer& writer,
 
 } // namespace
 
-tpm::result<unit> store_new_state(const state_place& place, tpm_version version,
-                                  const tpm::uuid& id, tpm::generation gen,
-                                  const tpm::snapshot& state,
-                                  tpm::committer_kind committer) {
+tpm::result<tpm::secret_bytes> store_new_state(const state_place& place,
+                                               tpm_version version,
+                                               const tpm::uuid& id,
+                                               tpm::generation gen,
+                                               const tpm::snapshot& state,
+                                               tpm::committer_kind committer) {
   half_made_file state_file{place.state_path};
   auto device = tpm::block_file::create(place.state_path);
   if (!device)
@@ -94,7 +96,8 @@ tpm::result<unit> store_new_state(const state_place& place, tpm_version version,
     return stored.error();
   state_file.keep();
   key_file.keep();
-  return unit{};
+  const auto shadow_key = (*store)->shadow_key();
+  return tpm::secret_bytes(shadow_key.begin(), shadow_key.end());
 }
 
 tpm::result<tpm::uuid> create_state(const create_options& wanted) {

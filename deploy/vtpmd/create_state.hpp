@@ -21,11 +21,13 @@ struct state_place {
 
 /// Stores `state` as generation `gen` of a vTPM; on return it is durable.
 /// Blocks. Never touches what exists: `errc::exists`. On failure the files it
-/// made are gone again.
-tpm::result<unit> store_new_state(const state_place& place, tpm_version version,
-                                  const tpm::uuid& id, tpm::generation gen,
-                                  const tpm::snapshot& state,
-                                  tpm::committer_kind committer);
+/// made are gone again. Returns the key of the state's shadow.
+tpm::result<tpm::secret_bytes> store_new_state(const state_place& place,
+                                               tpm_version version,
+                                               const tpm::uuid& id,
+                                               tpm::generation gen,
+                                               const tpm::snapshot& state,
+                                               tpm::committer_kind committer);
 
 /// A TPM to be made.
 struct create_options {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "deploy/vtpmd/create_state.hpp"
+#include "deploy/vtpmd/shadow_paths.hpp"
 #include "protocol/log.hpp"
 
 namespace vtpm::deploy {
@@ -26,20 +27,11 @@ tpm::result<unit> create(const options& given) {
   return unit{};
 }
 
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
-/// Beside the control socket, which is usually in memory, else where every
-/// Linux has memory; or the one place named.
-std::vector<std::string> shadow_paths(const options& given,
-                                      const tpm::uuid& id) {
+std::vector<std::string> shadow_paths_for(const options& given,
+                                          const tpm::uuid& id) {
   if (given.shadow != shadow_on && given.shadow != shadow_off)
     return {given.shadow};
-  const auto name = tpm::to_string(id) + ".shadow";
-  return {directory_of(given.control_path) + "/" + name,
-          "/dev/shm/vtpmd-" + name};
+  return shadow_paths(given.control_path, id);
 }
 
 power_switch make_switch(const options& given, const tpm::store_status& status,
@@ -55,7 +47,7 @@ power_switch make_switch(const options& given, const tpm::store_status& status,
             return tpm::resume_libtpms(version, std::move(state),
                                        volatile_state, presence, pool);
           },
-          boot, shadow_paths(given, status.id), given.shadow != shadow_off};
+          boot, shadow_paths_for(given, status.id), given.shadow != shadow_off};
 }
 
 } // namespace

@@ -236,6 +236,100 @@ def export_under_load(lab):
         equal(daemon.stop(), 0, "the vtpmd ends")
 
 
+def chain(count):
+    """Returns a SHA-256 PCR after so many extends, each with its number."""
+    value = bytes(32)
+    for i in range(count):
+        value = hashlib.sha256(value + i.to_bytes(32, "big")).digest()
+    return value
+
+
+def volatile_export_under_load(lab):
+    """PCRs and NV of an export are those of one instant."""
+    key = lab.path / "export.key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+    daemon = lab.vtpmd()
+    daemon.execute(tpm20.nv_define(INDEX, tpm20.NV_BY_PASSWORD, 8))
+    daemon.execute(tpm20.nv_write(INDEX, bytes(8)))
+    done, stop = [0], threading.Event()
+
+    def extend_and_write():
+        guest = daemon.ring()
+        while not stop.is_set():
+            number = done[0]
+            for packet in (
+                    tpm20.pcr_extend(10, number.to_bytes(32, "big")),
+                    tpm20.nv_write(INDEX, (number + 1).to_bytes(8, "big"))):
+                if tpm20.result(guest.transact(packet)) != 0:
+                    return
+            done[0] += 1
+
+    worker = threading.Thread(target=extend_and_write)
+    worker.start()
+    spans = []
+    try:
+        for i in range(EXPORTS):
+            harness.wait_until(lambda: done[0] > 10 * (i + 1), "work goes on")
+            before = done[0]
+            ctl(lab, "export", "--volatile", "--state", daemon.state,
+                "--shadow", daemon.shadow, "--to", lab.path / f"live-{i}",
+                "--key-file", key)
+            spans.append((before, done[0] + 1))
+    finally:
+        stop.set()
+        worker.join(harness.STEP_S)
+    equal(daemon.stop(), 0, "the vtpmd ends")
+    for i, (before, after) in enumerate(spans):
+        daemon.shadow = lab.memory / f"copy-{i}.shadow"
+        copy = lab.path / f"live-copy-{i}"
+        told = ctl(lab, "import", "--from", lab.path / f"live-{i}", "--state",
+                   copy, "--shadow", daemon.shadow, "--key-file", key)
+        check("left behind" not in told, "nothing is left behind", told)
+        serve_copy(lab, daemon, copy)
+        pcr = tpm20.pcr_in(daemon.execute(tpm20.pcr_read(10)))
+        written = int.from_bytes(tpm20.nv_data(daemon.execute(
+            tpm20.nv_read(INDEX, 8))), "big")
+        check(before <= written <= after
+              and pcr in (chain(written), chain(written + 1)),
+              f"export {i} holds one instant after {before} rounds",
+              (spans[i], written, pcr.hex()))
+        equal(daemon.stop(), 0, "the vtpmd ends")
+
+
+def volatile_export(lab):
+    """Of a vtpmd that is stopped; and what cannot be."""
+    key = lab.path / "export.key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o600)
+    daemon = lab.vtpmd("1.2")
+    daemon.execute(tpm12.STARTUP_CLEAR)
+    value = tpm12.pcr_in(daemon.execute(tpm12.extend(10, bytes(range(20)))))
+    equal(daemon.stop(), 0, "the vtpmd ends")
+    origin = ["--state", daemon.state, "--shadow", daemon.shadow]
+    ctl(lab, "export", "--volatile", *origin, "--to", lab.path / "export",
+        "--key-file", key)
+    arguments = ["import", "--from", lab.path / "export", "--key-file", key]
+    told = ctl(lab, *arguments, "--state", lab.path / "first", "--shadow",
+               daemon.shadow)
+    check("there is a shadow" in told, "no shadow is ever replaced", told)
+    told = ctl(lab, *arguments, "--state", lab.path / "second", "--shadow",
+               lab.path / "shadow")
+    check("not on a tmpfs" in told, "none is put on a disk", told)
+    daemon.shadow = lab.memory / "copy.shadow"
+    ctl(lab, *arguments, "--state", lab.path / "copy", "--shadow",
+        daemon.shadow)
+    serve_copy(lab, daemon, lab.path / "copy")
+    equal(tpm12.pcr_in(daemon.execute(tpm12.pcr_read(10))), value,
+          "an imported TPM 1.2 has its PCRs")
+    equal(daemon.stop(), 0, "the vtpmd ends")
+    daemon.shadow.unlink()
+    told = ctl(lab, "export", "--volatile", "--state", daemon.state, "--shadow",
+               daemon.shadow, "--to", lab.path / "none", "--key-file", key,
+               code=NO_STATE)
+    check(not (lab.path / "none").exists(), "without a shadow there is nothing")
+
+
 class Swtpm:
     """A swtpm on a socket, as a user would have had it."""
 
@@ -366,5 +460,6 @@ def not_from_swtpm(lab):
 
 if __name__ == "__main__":
     harness.main(looked_at, refused_states, export_and_import,
-                 export_under_load, from_swtpm_20, from_swtpm_12,
+                 export_under_load, volatile_export_under_load,
+                 volatile_export, from_swtpm_20, from_swtpm_12,
                  not_from_swtpm)

@@ -45,6 +45,11 @@ def extend(pcr, digest):
     return command(0x14, struct.pack(">I", pcr) + digest)
 
 
+def pcr_in(response):
+    """Returns the digest in a response to Extend or PCRRead."""
+    return response[10:]
+
+
 def pcr_read(pcr):
     return command(0x15, struct.pack(">I", pcr))
 

@@ -79,6 +79,20 @@ TEST_SUITE("tpm/export_file") {
       }
   }
 
+  TEST_CASE("volatile state comes along if there is any") {
+    example e;
+    for (const auto size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{9000}}) {
+      e.content.volatile_state = secret_bytes(size, 0x33);
+      e.octets = *seal_export(e.content, e.lock, e.key);
+      REQUIRE(read_export_lock(e.octets));
+      const auto opened = open_export(e.octets, e.key);
+      REQUIRE(opened);
+      CHECK(opened->volatile_state == e.content.volatile_state);
+      CHECK(equal(opened->state, e.content.state));
+    }
+  }
+
   TEST_CASE("a passphrase opens it and another one does not") {
     example e;
     auto lock = make_export_lock(export_lock_kind::passphrase);
