@@ -1,5 +1,9 @@
 #include "tpm/committer.hpp"
 
+#include <cerrno>
+
+#include <poll.h>
+
 #include "protocol/log.hpp"
 #include "tpm/committers.hpp"
 
@@ -16,6 +20,18 @@ result<std::unique_ptr<committer>> make_committer(committer_kind kind,
     return uring;
   log().info("commits go through a thread: {}", uring.error().detail);
   return make_thread_committer(descriptor);
+}
+
+result<unit> write_and_wait(committer& writer, std::uint64_t offset,
+                            byte_view data) {
+  writer.start(offset, data);
+  for (;;) {
+    if (auto ended = writer.finish())
+      return *std::move(ended);
+    auto readable = pollfd{writer.descriptor(), POLLIN, 0};
+    if (::poll(&readable, 1, /*timeout=*/-1) < 0 && errno != EINTR)
+      return io_error("cannot wait for a write", errno);
+  }
 }
 
 result<unit> judge_write(ssize_t outcome, std::size_t size) {

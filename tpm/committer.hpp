@@ -38,6 +38,11 @@ protected:
   committer() = default;
 };
 
+/// Writes and waits until that has ended; for when there is nobody to block.
+/// @pre No write is under way.
+result<unit> write_and_wait(committer& writer, std::uint64_t offset,
+                            byte_view data);
+
 /// Which mechanism to use.
 enum class committer_kind : std::uint8_t {
   /// io_uring where the kernel allows it, else a thread.

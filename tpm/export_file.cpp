@@ -63,16 +63,6 @@ error not_an_export(const char* why) {
   return {errc::not_a_state, std::string{"not an export of vtpmd: "} + why};
 }
 
-bool is_plausible(const export_lock& lock) noexcept {
-  switch (lock.kind) {
-    case export_lock_kind::passphrase:
-      return lock.cost >= export_cost_min && lock.cost <= export_cost_max;
-    case export_lock_kind::key_file:
-      return lock.cost == 0;
-  }
-  return false;
-}
-
 /// Reads what was sealed into `out`.
 result<unit> decode_fields(byte_view plain, export_content& out) {
   auto fields = field_reader{plain, field_type::volatile_state};
@@ -106,6 +96,16 @@ result<unit> decode_fields(byte_view plain, export_content& out) {
 }
 
 } // namespace
+
+bool is_plausible(const export_lock& lock) noexcept {
+  switch (lock.kind) {
+    case export_lock_kind::passphrase:
+      return lock.cost >= export_cost_min && lock.cost <= export_cost_max;
+    case export_lock_kind::key_file:
+      return lock.cost == 0;
+  }
+  return false;
+}
 
 export_lock make_export_lock(export_lock_kind kind) noexcept {
   auto out = export_lock{kind, 0, {}};

@@ -62,6 +62,10 @@ struct export_content {
 /// Returns a lock with a fresh salt: its key seals one export.
 export_lock make_export_lock(export_lock_kind kind) noexcept;
 
+/// Returns whether a key may be made like this: neither weak nor costly beyond
+/// reason.
+bool is_plausible(const export_lock& lock) noexcept;
+
 /// Makes the key that seals and opens one export.
 /// @param secret The passphrase, or the key file's octets.
 result<secret_bytes> derive_export_key(const export_lock& lock,

@@ -19,6 +19,7 @@ enum class field_type : std::uint16_t {
   permanent = 1,
   savestate = 2,
   shadow_key = 3,
+  number = 4,
   /// Exports only.
   volatile_state = 0x8001,
 };

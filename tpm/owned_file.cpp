@@ -48,10 +48,17 @@ unpublished_file::~unpublished_file() {
 }
 
 result<unit> unpublished_file::publish() {
+  return take_name(RENAME_NOREPLACE);
+}
+
+result<unit> unpublished_file::replace() {
+  return take_name(0);
+}
+
+result<unit> unpublished_file::take_name(unsigned flags) {
   if (::fsync(file_.get()) != 0)
     return io_error("cannot sync " + temporary_, errno);
-  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
-                  RENAME_NOREPLACE)
+  if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), flags)
       != 0) {
     if (errno == EEXIST)
       return error{errc::exists, path_ + " exists already"};
@@ -64,6 +71,30 @@ result<unit> unpublished_file::publish() {
   if (!handle || ::fsync(handle.get()) != 0)
     return io_error("cannot sync the directory " + directory, errno);
   return unit{};
+}
+
+result<byte_vector> read_small_file(const std::string& path,
+                                    std::size_t size_max) {
+  // O_NONBLOCK: a FIFO of that name must not hold up anyone.
+  const auto file
+    = owned_descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (!file && errno == ENOENT)
+    return error{errc::not_found, "there is no file " + path};
+  if (!file)
+    return io_error("cannot open " + path, errno);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0)
+    return io_error("cannot examine " + path, errno);
+  if (!S_ISREG(info.st_mode) || info.st_size > static_cast<off_t>(size_max))
+    return error{errc::unusable,
+                 path + " is not a file of at most " + std::to_string(size_max)
+                   + " octets"};
+  auto out = byte_vector(static_cast<std::size_t>(info.st_size));
+  const auto got = ::pread(file.get(), out.data(), out.size(), 0);
+  if (got < 0)
+    return io_error("cannot read " + path, errno);
+  out.resize(static_cast<std::size_t>(got));
+  return out;
 }
 
 result<unit> write_all(int descriptor, const void* data, std::size_t size,

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "protocol/bytes.hpp"
 #include "tpm/errc.hpp"
 
 namespace vtpm::tpm {
@@ -66,7 +67,13 @@ public:
   /// there is the whole file or none. `errc::exists` if the name is taken.
   result<unit> publish();
 
+  /// The same in the place of whatever has the name: after a crash there is the
+  /// old file or the new one.
+  result<unit> replace();
+
 private:
+  result<unit> take_name(unsigned flags);
+
   unpublished_file(std::string path, std::string temporary,
                    owned_descriptor file) noexcept;
 
@@ -75,6 +82,11 @@ private:
   std::string temporary_;
   owned_descriptor file_;
 };
+
+/// Reads a regular file of at most `size_max` octets. `errc::not_found` if
+/// there is none, `errc::unusable` if it is something else or longer.
+result<byte_vector> read_small_file(const std::string& path,
+                                    std::size_t size_max);
 
 /// Writes all of `data` from the descriptor's position on.
 /// @param what The file's name, for the error.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "protocol/bytes.hpp"
@@ -20,26 +21,31 @@ inline constexpr std::size_t shadow_key_size = 32;
 struct slot_payload {
   snapshot state;
   secret_bytes shadow_key;
+  /// Of a store that somebody counts, see counter_rule.hpp.
+  std::optional<std::uint64_t> number;
 };
 
 /// The payload's wire form, cut into pieces that need no copy of the secrets.
 class encoded_payload {
 public:
-  /// Borrows both for its own life.
-  encoded_payload(const snapshot& state, byte_view shadow_key) noexcept;
+  /// Borrows the first two for its own life.
+  encoded_payload(const snapshot& state, byte_view shadow_key,
+                  std::optional<std::uint64_t> number) noexcept;
 
   encoded_payload(const encoded_payload&) = delete;
   encoded_payload& operator=(const encoded_payload&) = delete;
 
   std::span<const byte_view> parts() const noexcept {
-    return parts_;
+    return std::span{parts_}.first(count_);
   }
 
   std::size_t size() const noexcept;
 
 private:
-  std::array<field_header, 3> headers_;
-  std::array<byte_view, 6> parts_;
+  std::array<field_header, 4> headers_;
+  std::array<std::uint8_t, sizeof(std::uint64_t)> number_;
+  std::array<byte_view, 8> parts_;
+  std::size_t count_ = 0;
 };
 
 /// Reads a payload. Everything that a key of ours has sealed decodes, unless a

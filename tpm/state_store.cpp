@@ -47,6 +47,10 @@ struct state_store::impl {
   /// The next image covers its slot, so that no trace of a history that was
   /// given up misleads a later start.
   bool whole_slot_next = false;
+  /// Where the counter is; the next image has its next number.
+  std::optional<counter_reading> counter;
+  /// The next image's write, of a store that is counted.
+  std::optional<slot_write> counted_write;
   /// What `prepare` made and nobody acknowledged yet.
   std::optional<image_id> pending;
   /// The image under way.
@@ -85,9 +89,20 @@ struct state_store::impl {
     return cipher.derive_key(once, slot, header);
   }
 
+  /// Returns the next image's number, of a store that is counted.
+  std::optional<std::uint64_t> number() const noexcept {
+    if (!counter)
+      return std::nullopt;
+    return next_number(*counter);
+  }
+
+  /// Checks what the opened state's number says.
+  result<counter_verdict> check(const slot_payload& payload, bool adopt) const;
+
   static result<opened> go_on_from(unsigned slot, examination& found,
                                    std::optional<tpm_version> expected,
-                                   std::unique_ptr<impl> state);
+                                   std::unique_ptr<impl> state,
+                                   bool adopt = false);
 
   static result<std::unique_ptr<impl>> make_blank(slot_device& device,
                                                   tpm_version version,
@@ -104,7 +119,7 @@ state_store::~state_store() = default;
 /// Takes over what was found in the slot that is live.
 result<state_store::opened> state_store::impl::go_on_from(
   unsigned slot, examination& found, std::optional<tpm_version> expected,
-  std::unique_ptr<impl> state) {
+  std::unique_ptr<impl> state, bool adopt) {
   const auto& image = found.slots[slot].scan.header->image;
   if (expected && *expected != image.version)
     return error{errc::other_version,
@@ -114,6 +129,12 @@ result<state_store::opened> state_store::impl::go_on_from(
   auto payload = decode_payload(*found.plain[slot]);
   if (!payload)
     return payload.error();
+  auto verdict = state->check(*payload, adopt);
+  if (!verdict)
+    return verdict.error();
+  // From the counter on, not from the number: what is adopted may have any.
+  if (verdict->ahead)
+    state->counter->value = *payload->number;
   state->version = image.version;
   state->id = image.id;
   state->shadow_key = std::move(payload->shadow_key);
@@ -122,7 +143,21 @@ result<state_store::opened> state_store::impl::go_on_from(
   state->live_count = image.count;
   return opened{std::unique_ptr<state_store>{new state_store(std::move(state))},
                 std::make_shared<const snapshot>(std::move(payload->state)),
-                describe(found.slots)};
+                describe(found.slots), payload->number.value_or(0), *verdict};
+}
+
+result<counter_verdict> state_store::impl::check(const slot_payload& payload,
+                                                 bool adopt) const {
+  if (!counter && payload.number)
+    return error{errc::unusable,
+                 "this state is counted by a hardware TPM: name that TPM"};
+  if (!counter || adopt)
+    return counter_verdict{};
+  if (!payload.number)
+    return error{errc::rollback,
+                 "this state was not counted when it was written: it is older "
+                 "than its counter, or was put here by somebody else"};
+  return judge(*payload.number, *counter);
 }
 
 /// Makes sure that there is nothing, and starts from there.
@@ -171,6 +206,41 @@ result<state_store::opened> state_store::open(
 }
 
 result<state_store::opened> state_store::open(
+  slot_device& device, const local_key& key,
+  std::optional<tpm_version> expected, const counter_reading& counter,
+  bool adopt) {
+  assert(key.octets.size() == local_key::size);
+  auto cipher = slot_cipher::make();
+  if (!cipher)
+    return cipher.error();
+  auto found = sync_and_examine(device, *cipher);
+  if (!found)
+    return found.error();
+  auto tried = unseal(*found, *cipher, key.octets);
+  if (!tried)
+    return tried.error();
+  auto choice = choose_slot(found->slots, /*accept_older=*/false);
+  const auto open_question = !choice
+    && (choice.error().code == errc::rollback
+        || choice.error().code == errc::damage);
+  const auto why = choice ? std::string{} : choice.error().detail;
+  if (open_question)
+    choice = choose_slot(found->slots, /*accept_older=*/true);
+  if (!choice)
+    return choice.error();
+  auto state = std::make_unique<impl>(*std::move(cipher), device.alignment());
+  state->secret = key.octets;
+  state->counter = counter;
+  state->whole_slot_next = choice->older_accepted;
+  auto out
+    = impl::go_on_from(choice->live, *found, expected, std::move(state), adopt);
+  // A counter that has jumped cannot answer what the slots leave open.
+  if (out && open_question && out->verdict.unsure > 0)
+    return error{errc::damage, why};
+  return out;
+}
+
+result<state_store::opened> state_store::open(
   slot_device& device, const key_record& record,
   std::optional<tpm_version> expected) {
   assert(record.key.size() == aes_256_gcm::key_size);
@@ -211,6 +281,15 @@ result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
   return std::unique_ptr<state_store>{new state_store(*std::move(state))};
 }
 
+result<std::unique_ptr<state_store>> state_store::create(
+  slot_device& device, const local_key& key, tpm_version version,
+  const uuid& id, const counter_reading& counter) {
+  auto made = create(device, key, version, id);
+  if (made)
+    (*made)->impl_->counter = counter;
+  return made;
+}
+
 result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
                                                          tpm_version version,
                                                          const uuid& id) {
@@ -222,8 +301,11 @@ result<std::unique_ptr<state_store>> state_store::create(slot_device& device,
 
 result<slot_write> state_store::prepare(generation gen, const snapshot& state) {
   assert(gen > impl_->durable);
+  if (impl_->counted_write)
+    return *impl_->counted_write;
   const auto slot = 1 - impl_->live;
-  const encoded_payload payload{state, impl_->shadow_key};
+  const auto number = impl_->number();
+  const encoded_payload payload{state, impl_->shadow_key, number};
   auto header = impl_->new_header(gen, payload.size());
   if (!header)
     return header.error();
@@ -243,8 +325,12 @@ result<slot_write> state_store::prepare(generation gen, const snapshot& state) {
   if (!digest)
     return digest.error();
   impl_->pending = header->image;
-  return slot_write{std::uint64_t{slot} * slot_size, image,
-                    key_record{*std::move(key), *digest}};
+  auto write
+    = slot_write{std::uint64_t{slot} * slot_size, image,
+                 key_record{*std::move(key), *digest, number.value_or(0)}};
+  if (number)
+    impl_->counted_write = write;
+  return write;
 }
 
 durable_receipt state_store::acknowledge() {
@@ -253,6 +339,9 @@ durable_receipt state_store::acknowledge() {
   impl_->live = 1 - impl_->live;
   impl_->live_count = impl_->pending->count;
   impl_->whole_slot_next = false;
+  if (impl_->counted_write)
+    impl_->counter->value = impl_->counted_write->record.number;
+  impl_->counted_write.reset();
   impl_->pending.reset();
   return latest();
 }

@@ -8,6 +8,7 @@
 
 #include "protocol/bytes.hpp"
 #include "protocol/version.hpp"
+#include "tpm/counter_rule.hpp"
 #include "tpm/crypto/secret.hpp"
 #include "tpm/errc.hpp"
 #include "tpm/snapshot.hpp"
@@ -64,6 +65,8 @@ uuid make_uuid();
 struct key_record {
   secret_bytes key;
   std::array<std::uint8_t, 32> slot_digest{};
+  /// Of a store that is counted: what the counter must reach.
+  std::uint64_t number = 0;
 };
 
 /// The secret behind authority `local`, from its 0600 file.
@@ -144,12 +147,31 @@ public:
   static result<opened> open(slot_device& device, const key_record& record,
                              std::optional<tpm_version> expected);
 
+  /// The same for a store of authority `local` that is counted: the newest
+  /// image must have the number that counter_rule.hpp wants, or it is refused
+  /// with `errc::rollback`. Where the slots alone leave it open which of them
+  /// is live, the number decides.
+  ///
+  /// Before anything it holds is acted upon, a counter that is behind has to be
+  /// raised, and the state has to be committed once more: images that were
+  /// written and never acknowledged may lie about, and have the next number.
+  /// @param adopt Takes the newest image whatever its number, if any: for a
+  ///              store whose counter is gone, or that had none.
+  static result<opened> open(slot_device& device, const local_key& key,
+                             std::optional<tpm_version> expected,
+                             const counter_reading& counter, bool adopt);
+
   /// A store on a device whose two slots are empty; refuses any other with
   /// `errc::exists`. Holds generation 0 until the first commit.
   static result<std::unique_ptr<state_store>> create(slot_device& device,
                                                      const local_key& key,
                                                      tpm_version version,
                                                      const uuid& id);
+
+  /// The same for a store that is counted from here on.
+  static result<std::unique_ptr<state_store>> create(
+    slot_device& device, const local_key& key, tpm_version version,
+    const uuid& id, const counter_reading& counter);
 
   /// The same for an authority that keeps records: it has none of this vTPM
   /// until the first commit gives it one.
@@ -160,7 +182,9 @@ public:
   ~state_store();
 
   /// Encrypts `state` under a fresh key into the inactive slot's image. May be
-  /// called again, with the same or a newer state, when the write failed.
+  /// called again, with the same or a newer state, when the write failed; a
+  /// store that is counted then returns the image it has made, for no two may
+  /// have the same number.
   /// @pre `gen` is above every acknowledged generation.
   result<slot_write> prepare(generation gen, const snapshot& state);
 
@@ -192,6 +216,10 @@ struct state_store::opened {
   snapshot_ptr state;
   /// One sentence per slot on what was found, for the log.
   std::string found;
+  /// Of a store that is counted: the number of this state, and what is known
+  /// of it.
+  std::uint64_t number = 0;
+  counter_verdict verdict;
 };
 
 } // namespace vtpm::tpm

@@ -4,7 +4,6 @@
 #include "tpm/export_file.hpp"
 
 #include <algorithm>
-#include <fstream>
 
 #include "protocol/big_endian.hpp"
 #include "tests/tpm/hex.hpp"
@@ -13,7 +12,7 @@
 using namespace vtpm;
 using namespace vtpm::tpm;
 using vtpm::tests::equal;
-using vtpm::tests::from_hex;
+using vtpm::tests::hex_in_document;
 using vtpm::tests::to_hex;
 
 namespace {
@@ -40,26 +39,12 @@ struct example {
   }
 };
 
-byte_vector documented_example() {
-  std::ifstream file{std::string{VTPM_SOURCE_DIR} + "/tpm/export_format.md"};
-  auto out = byte_vector{};
-  auto inside = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("```", 0) == 0)
-      inside = line == "```hex";
-    else if (inside) {
-      const auto part = from_hex(line.substr(0, line.find('#')));
-      out.insert(out.end(), part.begin(), part.end());
-    }
-  }
-  return out;
-}
-
 } // namespace
 
 TEST_SUITE("tpm/export_file") {
   TEST_CASE("an export is the documented example, octet by octet") {
-    CHECK(to_hex(example{}.octets) == to_hex(documented_example()));
+    CHECK(to_hex(example{}.octets)
+          == to_hex(hex_in_document("tpm/export_format.md")));
   }
 
   TEST_CASE("what was exported is what is opened") {

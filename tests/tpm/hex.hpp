@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cassert>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,24 @@ inline byte_vector from_hex(std::string_view text) {
     high = -1;
   }
   assert(high < 0);
+  return out;
+}
+
+/// Returns the octets of a format document's example: the hexadecimal lines
+/// between its marks, without the comments behind them.
+/// @param path Below the top of the source tree.
+inline byte_vector hex_in_document(const std::string& path) {
+  std::ifstream file{std::string{VTPM_SOURCE_DIR} + "/" + path};
+  auto out = byte_vector{};
+  auto inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("```"))
+      inside = line.starts_with("```hex");
+    else if (inside) {
+      const auto octets = from_hex(line.substr(0, line.find('#')));
+      out.insert(out.end(), octets.begin(), octets.end());
+    }
+  }
   return out;
 }
 

@@ -1,6 +1,5 @@
 #include "tpm/slot_format.hpp"
 
-#include <fstream>
 #include <iterator>
 #include <numeric>
 
@@ -13,7 +12,7 @@
 
 using namespace vtpm;
 using namespace vtpm::tpm;
-using vtpm::tests::from_hex;
+using vtpm::tests::hex_in_document;
 using vtpm::tests::to_hex;
 
 namespace {
@@ -62,7 +61,7 @@ private:
   const byte_vector shadow_key = byte_vector(shadow_key_size, 0x53);
 
   void seal_example() {
-    sealed.resize(encoded_payload{state, shadow_key}.size());
+    sealed.resize(encoded_payload{state, shadow_key, std::nullopt}.size());
   }
 
   /// By the words of state_format.md, not by the store's code.
@@ -77,37 +76,18 @@ private:
                                         info, key));
     auto tag = aes_256_gcm::make()->seal(
       key, {}, associated_data(slot, header),
-      encoded_payload{state, shadow_key}.parts(), sealed);
+      encoded_payload{state, shadow_key, std::nullopt}.parts(), sealed);
     REQUIRE(tag);
     header.tag = *tag;
   }
 };
-
-/// Returns the hexadecimal lines between the marks around the example, without
-/// the comments behind them.
-byte_vector documented_example() {
-  std::ifstream file{std::string{VTPM_SOURCE_DIR} + "/tpm/state_format.md"};
-  auto out = byte_vector{};
-  auto inside = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("```hex", 0) == 0)
-      inside = true;
-    else if (line.rfind("```", 0) == 0)
-      inside = false;
-    else if (inside) {
-      const auto octets = from_hex(line.substr(0, line.find('#')));
-      out.insert(out.end(), octets.begin(), octets.end());
-    }
-  }
-  return out;
-}
 
 } // namespace
 
 TEST_SUITE("tpm/slot_format") {
   TEST_CASE("the first sector is the documented example, octet by octet") {
     example e;
-    const auto documented = documented_example();
+    const auto documented = hex_in_document("tpm/state_format.md");
     REQUIRE(documented.size() > frame_size + slot_header_size + crc_size);
     // The document leaves out the zeros between payload and CRC.
     const auto used = documented.size() - crc_size;

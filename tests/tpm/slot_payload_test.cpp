@@ -42,7 +42,7 @@ const auto example = [] {
 TEST_SUITE("tpm/slot_payload") {
   TEST_CASE("the wire form is as documented, and is read back") {
     const auto state = example_state();
-    const encoded_payload payload{state, shadow_key};
+    const encoded_payload payload{state, shadow_key, std::nullopt};
     CHECK(flatten(payload) == example);
     CHECK(payload.size() == example.size());
     const auto back = decode_payload(example);
@@ -50,6 +50,21 @@ TEST_SUITE("tpm/slot_payload") {
     CHECK(vtpm::tests::equal(back->state, state));
     CHECK(std::equal(back->shadow_key.begin(), back->shadow_key.end(),
                      shadow_key.begin(), shadow_key.end()));
+  }
+
+  TEST_CASE("the number of a counted store is the fourth field") {
+    const auto state = example_state();
+    const encoded_payload payload{state, shadow_key, 0x0102030405060708};
+    auto octets = example;
+    octets.insert(octets.end(),
+                  {0x00, 0x04, 0x00, 0x00, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8});
+    CHECK(flatten(payload) == octets);
+    CHECK(payload.size() == octets.size());
+    CHECK(decode_payload(octets)->number == 0x0102030405060708);
+    CHECK_FALSE(decode_payload(example)->number.has_value());
+    octets[example.size() + 5] = 7;
+    octets.pop_back();
+    CHECK_FALSE(decode_payload(octets));
   }
 
   TEST_CASE("a payload cut anywhere is refused") {
@@ -68,7 +83,7 @@ TEST_SUITE("tpm/slot_payload") {
 
   TEST_CASE("fields unknown, repeated, out of order or too long are refused") {
     auto unknown = example;
-    unknown.insert(unknown.end(), {0x00, 0x04, 0, 0, 0, 0});
+    unknown.insert(unknown.end(), {0x00, 0x05, 0, 0, 0, 0});
     CHECK_FALSE(decode_payload(unknown));
     auto repeated = example;
     repeated.insert(repeated.begin(), example.begin(), example.begin() + 9);
