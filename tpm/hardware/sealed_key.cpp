@@ -57,7 +57,10 @@ result<unit> write(const std::string& path, const sealed_key& sealed,
 
 byte_vector encode_sealed_key(const sealed_key& sealed) {
   const auto& [policy, object] = sealed;
-  auto out = byte_vector(header_size);
+  auto out = byte_vector(header_size + policy.approver.size()
+                         + object.public_part.size()
+                         + object.private_part.size() + crc_size);
+  assert(out.size() <= sealed_key_size_max);
   auto* at = std::copy(magic.begin(), magic.end(), out.data());
   at = store_be(at, format_version);
   at = store_be(at, std::uint8_t{0});
@@ -65,17 +68,13 @@ byte_vector encode_sealed_key(const sealed_key& sealed) {
   at = store_be(at, policy.pcrs.mask);
   at = store_be(at, length_of(policy.approver.size()));
   at = store_be(at, length_of(object.public_part.size()));
-  store_be(at, length_of(object.private_part.size()));
-  auto append = [&out](const auto& octets) {
-    out.insert(out.end(), octets.begin(), octets.end());
-  };
-  append(policy.approver);
-  append(object.public_part);
-  append(object.private_part);
-  auto crc = std::array<std::uint8_t, crc_size>{};
-  store_be(crc.data(), crc32c(out));
-  append(crc);
-  assert(out.size() <= sealed_key_size_max);
+  at = store_be(at, length_of(object.private_part.size()));
+  at = std::copy(policy.approver.begin(), policy.approver.end(), at);
+  at = std::copy(object.public_part.begin(), object.public_part.end(), at);
+  at = std::copy(object.private_part.begin(), object.private_part.end(), at);
+  const auto crc = crc32c(byte_view{out}.first(out.size() - crc_size));
+  at = store_be(at, crc);
+  assert(at == out.data() + out.size());
   return out;
 }
 
