@@ -235,7 +235,9 @@ result<std::unique_ptr<block_file>> block_file::make(const std::string& path,
   struct stat info {};
   if (::fstat(descriptor, &info) != 0)
     return io_error("cannot examine " + path, errno);
-  if (S_ISBLK(info.st_mode) != is_block)
+  // Removed while we waited for its lock, it would take our writes and nobody
+  // would find them.
+  if (S_ISBLK(info.st_mode) != is_block || info.st_nlink == 0)
     return unusable(path, "it was replaced meanwhile");
   auto ok = is_block ? check_device(descriptor, path) : check_file(info, path);
   if (!ok)

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tpm/block_file.hpp"
@@ -13,12 +14,19 @@ namespace vtpm::deploy {
 
 namespace {
 
+/// Returns whether there is something of that name, a dangling link included.
+bool is_there(const std::string& path) {
+  struct stat ignored;
+  return ::lstat(path.c_str(), &ignored) == 0;
+}
+
 /// Removes a file that was made for a TPM that did not come to be.
 class half_made_file {
 public:
-  /// Construct before anything is made.
-  explicit half_made_file(std::string path)
-    : path_(std::move(path)), kept_(::access(path_.c_str(), F_OK) == 0) {
+  /// Construct once the file is made, and not before: until then whatever comes
+  /// to be there is somebody else's.
+  half_made_file(std::string path, bool was_there) noexcept
+    : path_(std::move(path)), kept_(was_there) {
     // nop
   }
 
@@ -73,11 +81,12 @@ tpm::result<tpm::secret_bytes> store_new_state(const state_place& place,
                                                tpm::generation gen,
                                                const tpm::snapshot& state,
                                                tpm::committer_kind committer) {
-  half_made_file state_file{place.state_path};
+  const auto was_there = is_there(place.state_path);
   auto device = tpm::block_file::create(place.state_path);
   if (!device)
     return device.error();
-  half_made_file key_file{place.key_path};
+  // After the device: the state goes while it is still locked.
+  half_made_file state_file{place.state_path, was_there};
   auto key = tpm::create_local_key(place.key_path);
   if (!key && key.error().code == tpm::errc::exists)
     return tpm::error{tpm::errc::exists,
@@ -85,6 +94,7 @@ tpm::result<tpm::secret_bytes> store_new_state(const state_place& place,
                         + "; if no state needs that key, remove it"};
   if (!key)
     return key.error();
+  half_made_file key_file{place.key_path, /*was_there=*/false};
   auto store = tpm::state_store::create(**device, *key, version, id);
   if (!store)
     return store.error();

@@ -1,5 +1,6 @@
 #include "tpm/block_file.hpp"
 
+#include <chrono>
 #include <fstream>
 #include <thread>
 
@@ -192,6 +193,22 @@ TEST_SUITE("tpm/block_file") {
     check_refused(dir / "state", errc::locked);
     *file = nullptr;
     CHECK(block_file::open(dir / "state"));
+  }
+
+  TEST_CASE("a file that goes while its lock is waited for is not opened") {
+    // As when a creation fails that another one waits for.
+    const scratch_directory dir;
+    auto first = block_file::create(dir / "state");
+    REQUIRE(first);
+    auto refused = false;
+    auto waiting
+      = std::thread{[&] { refused = !block_file::open(dir / "state"); }};
+    // Should it not wait yet, it finds no file, and is refused as well.
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    ::unlink((dir / "state").c_str());
+    *first = nullptr;
+    waiting.join();
+    CHECK(refused);
   }
 
   TEST_CASE("what cannot hold a state is refused with a reason") {

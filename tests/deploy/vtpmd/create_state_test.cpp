@@ -86,6 +86,19 @@ TEST_SUITE("deploy/vtpmd/create_state") {
     CHECK(create_state(wanted(tpm_version::v2_0)));
   }
 
+  TEST_CASE_FIXTURE(fixture, "what another put there first is not removed") {
+    // A dangling link is not there for whoever looks, and is for whoever makes
+    // a file of that name: as if it had come in between.
+    for (const auto& taken : {state, key}) {
+      CAPTURE(taken);
+      fs::create_symlink("nowhere", taken);
+      CHECK_FALSE(create_state(wanted(tpm_version::v2_0)));
+      CHECK(fs::is_symlink(taken));
+      fs::remove(taken);
+      CHECK(fs::is_empty(directory.path()));
+    }
+  }
+
   TEST_CASE_FIXTURE(fixture, "where nothing can be written nothing is left") {
     auto options = wanted(tpm_version::v2_0);
     options.place.key_path = "/nonexistent/key";
