@@ -7,6 +7,8 @@
 #include <fstream>
 #include <utility>
 
+#include <unistd.h>
+
 #include "protocol/big_endian.hpp"
 #include "protocol/log.hpp"
 #include "tpm/crypto/random.hpp"
@@ -26,6 +28,24 @@ shadow::shadow(std::string path, shadow_file file,
 }
 
 shadow::~shadow() = default;
+
+namespace {
+
+/// Makes sure that there is a shadow at `path`, whoever's, or nothing.
+result<unit> check_place(const std::string& path) {
+  const auto file = shadow_file::look(path);
+  if (!file)
+    return file.error();
+  if (!*file)
+    return unit{};
+  const auto octets = (*file)->read(shadow_size_max);
+  if (octets && starts_as_shadow(*octets))
+    return unit{};
+  return error{errc::exists,
+               path + " is there and is no shadow: remove it or name another"};
+}
+
+} // namespace
 
 // -- from one process to the next ---------------------------------------------
 
@@ -64,6 +84,8 @@ result<std::optional<shadow_content>> shadow::look(const shadow_place& place) {
 
 result<std::unique_ptr<shadow>> shadow::make(const shadow_place& place,
                                              const shadow_content& content) {
+  if (auto free = check_place(place.path); !free)
+    return free.error();
   auto salt = std::array<std::uint8_t, salt_size>{};
   fill_random(salt);
   auto cipher = shadow_cipher::make(place.key, place.owner, salt);
@@ -108,16 +130,27 @@ bool shadow::works() const {
   return works_;
 }
 
+void shadow::clear(const std::string& path) {
+  if (check_place(path))
+    ::unlink(path.c_str());
+}
+
 void shadow::discard() {
   const auto guard = std::lock_guard{mutex_};
+  remove();
+}
+
+/// What cannot be unlinked, or has another name too, is not to be read either.
+void shadow::remove() noexcept {
+  std::fill(memory_.begin() + shadow_salt_offset,
+            memory_.begin() + shadow_head_size, std::uint8_t{0});
   file_.remove();
   works_ = false;
 }
 
 /// What a successor would find is older than what guests see from now on.
 void shadow::fail(const std::string& why) {
-  file_.remove();
-  works_ = false;
+  remove();
   log().error("the shadow ends here, so a crash will reset the TPM: {}", why);
 }
 

@@ -48,9 +48,14 @@ public:
   /// nothing whole was found: another key, or it was being written.
   static result<std::optional<shadow_content>> look(const shadow_place& place);
 
-  /// Begins with `content`, in place of what was there.
+  /// Begins with `content`, in place of the shadow that was there.
+  /// `errc::exists` if that is something else: a name given by mistake costs
+  /// nobody a file.
   static result<std::unique_ptr<shadow>> make(const shadow_place& place,
                                               const shadow_content& content);
+
+  /// Removes the shadow at `path`; leaves anything else.
+  static void clear(const std::string& path);
 
   /// Leaves the file for a successor.
   ~shadow();
@@ -86,7 +91,8 @@ public:
   /// Keeps this beside the state, in place of what it was told before.
   void remember(byte_view platform);
 
-  /// The content is not to be used by anyone: removes it.
+  /// The content is not to be used by anyone, wherever its file is by now:
+  /// removes it.
   void discard();
 
 private:
@@ -114,6 +120,7 @@ private:
   void write_answer(const answer_view& answer, std::uint64_t needs);
   void set_mark(std::uint32_t number, delivery how_far);
   void clear(std::uint32_t number);
+  void remove() noexcept;
   std::optional<std::uint32_t> free_cell();
   void begin(const shadow_content& content);
   void attach_locked(frontend_key who, const frontend_uuid& identity);

@@ -23,9 +23,6 @@ constexpr std::uint8_t format = 1;
 constexpr auto key_label = std::array<std::uint8_t, 12>{
   'v', 't', 'p', 'm', 'd', ' ', 's', 'h', 'a', 'd', 'o', 'w'};
 
-/// Where the head has its salt.
-constexpr std::size_t salt_offset = 4 + 1 + 3 + 16 + 36;
-
 /// What the tag covers beside the sealed octets: which cell, and the header but
 /// for delivery and tag.
 using associated = std::array<std::uint8_t, 4 + 8 + 8 + 4>;
@@ -51,6 +48,11 @@ aes_256_gcm::nonce nonce_for(std::uint64_t sequence) noexcept {
 
 // -- the head -----------------------------------------------------------------
 
+bool starts_as_shadow(byte_view file) noexcept {
+  return file.size() >= magic.size()
+    && std::equal(magic.begin(), magic.end(), file.begin());
+}
+
 shadow_head encode_shadow_head(const shadow_owner& owner,
                                std::span<const std::uint8_t, salt_size> salt) {
   auto out = shadow_head{};
@@ -58,7 +60,7 @@ shadow_head encode_shadow_head(const shadow_owner& owner,
   at = store_be(at, format) + 3;
   at = std::copy(owner.id.begin(), owner.id.end(), at);
   at = std::copy(owner.boot.begin(), owner.boot.end(), at);
-  assert(at == out.data() + salt_offset);
+  assert(at == out.data() + shadow_salt_offset);
   at = std::copy(salt.begin(), salt.end(), at);
   const auto head = byte_view{out}.first(shadow_head_size - 4);
   store_be(at, crc32c(head));
@@ -71,7 +73,7 @@ decode_shadow_head(byte_view file, const shadow_owner& owner) {
     return std::string{"its size is not a shadow's"};
   const auto head = file.first(shadow_head_size);
   auto salt = std::array<std::uint8_t, salt_size>{};
-  std::copy_n(head.begin() + salt_offset, salt_size, salt.begin());
+  std::copy_n(head.begin() + shadow_salt_offset, salt_size, salt.begin());
   const auto crc = load_be<std::uint32_t>(head.data() + shadow_head_size - 4);
   if (crc != crc32c(head.first(shadow_head_size - 4)))
     return std::string{"its head is damaged"};

@@ -35,7 +35,13 @@ struct shadow_owner {
 inline constexpr std::size_t shadow_head_size = 4 + 1 + 3 + 16 + 36 + 32 + 4;
 static_assert(shadow_head_size == 96);
 
+/// Where the head has its salt.
+inline constexpr std::size_t shadow_salt_offset = 4 + 1 + 3 + 16 + 36;
+
 using shadow_head = std::array<std::uint8_t, shadow_head_size>;
+
+/// Returns whether `file` is some shadow, however old or damaged.
+bool starts_as_shadow(byte_view file) noexcept;
 
 /// Returns the head of a new shadow.
 shadow_head encode_shadow_head(const shadow_owner& owner,

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <unistd.h>
-
 #include "protocol/log.hpp"
 
 namespace vtpm::deploy {
@@ -44,6 +42,7 @@ std::shared_ptr<tpm::shadow> begin_shadow(
   const power_switch& how, const std::vector<shadow_place>& places,
   const shadow_content& content) {
   auto out = std::shared_ptr<tpm::shadow>{};
+  auto problem = std::string{};
   for (const auto& place : places) {
     if (out == nullptr && how.has_shadow) {
       auto made = tpm::shadow::make(place, content);
@@ -52,14 +51,13 @@ std::shared_ptr<tpm::shadow> begin_shadow(
         out = *std::move(made);
         continue;
       }
-      log().debug("shadow: {}", made.error().detail);
+      problem = made.error().detail;
+      log().debug("shadow: {}", problem);
     }
-    ::unlink(place.path.c_str());
+    tpm::shadow::clear(place.path);
   }
   if (out == nullptr && how.has_shadow)
-    log().warn("no shadow: {} is not in memory or has no room; a crash of "
-               "vtpmd will reset the TPM",
-               places.front().path);
+    log().warn("no shadow: {}; a crash of vtpmd will reset the TPM", problem);
   return out;
 }
 

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sys/stat.h>
+
 #include "tests/tpm/scratch_directory.hpp"
 #include "tpm/slot_payload.hpp"
 
@@ -278,6 +280,46 @@ TEST_SUITE("tpm/shadow") {
     running->keep(6, state_of(6), byte_vector(1000, 0x66), nullptr);
     running.reset();
     CHECK(!load());
+    CHECK(directory.count() == 0);
+  }
+
+  TEST_CASE_FIXTURE(world, "what is discarded is nothing elsewhere, either") {
+    auto running = begin(first);
+    std::filesystem::create_hard_link(place.path, directory / "kept");
+    running->discard();
+    running.reset();
+    place.path = directory / "kept";
+    CHECK(!load());
+    // Its place is still a shadow's.
+    begin(first);
+    CHECK(load());
+  }
+
+  TEST_CASE_FIXTURE(world, "no file but a shadow is replaced or removed") {
+    SUBCASE("a file") {
+      std::ofstream{place.path} << "precious";
+    }
+    SUBCASE("a large one") {
+      std::ofstream{place.path}.close();
+      std::filesystem::resize_file(place.path, shadow_size_max + 1);
+    }
+    SUBCASE("a link") {
+      std::filesystem::create_symlink("elsewhere", place.path);
+    }
+    SUBCASE("a pipe") {
+      REQUIRE(::mkfifo(place.path.c_str(), 0600) == 0);
+    }
+    const auto before = std::filesystem::symlink_status(place.path).type();
+    CHECK(!shadow::make(place, first));
+    shadow::clear(place.path);
+    CHECK(std::filesystem::symlink_status(place.path).type() == before);
+    CHECK(directory.count() == 1);
+  }
+
+  TEST_CASE_FIXTURE(world, "a shadow is cleared away, and so is nothing") {
+    begin(first);
+    shadow::clear(place.path);
+    shadow::clear(place.path);
     CHECK(directory.count() == 0);
   }
 
