@@ -213,6 +213,8 @@ result<export_content> open_export(byte_view octets, byte_view key) {
     return not_an_export("it holds a TPM of an unknown version");
   std::copy_n(octets.begin() + uuid_offset, out.id.size(), out.id.begin());
   out.gen = load_be<std::uint64_t>(octets.data() + generation_offset);
+  if (out.gen > export_generation_max)
+    return not_an_export("its generation is beyond what a TPM reaches");
   if (auto decoded = decode_fields(plain, out); !decoded)
     return decoded.error();
   return out;

@@ -48,6 +48,9 @@ static_assert(export_header_size == 68);
 inline constexpr std::size_t export_size_max = 512 * 1024;
 static_assert(export_size_max > slot_size + 64 * 1024);
 
+/// No TPM counts so far; one that is imported counts on from there.
+inline constexpr generation export_generation_max = generation{1} << 62;
+
 /// One TPM at one generation.
 struct export_content {
   tpm_version version{};

@@ -152,6 +152,17 @@ TEST_SUITE("tpm/export_file") {
     CHECK_FALSE(read_export_lock(huge));
   }
 
+  TEST_CASE("a generation that cannot be counted on from is refused") {
+    example e;
+    e.content.gen = export_generation_max;
+    CHECK(open_export(*seal_export(e.content, e.lock, e.key), e.key));
+    ++e.content.gen;
+    const auto opened
+      = open_export(*seal_export(e.content, e.lock, e.key), e.key);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == errc::not_a_state);
+  }
+
   TEST_CASE("a later format is named as such") {
     example e;
     e.octets[4] = 2;
