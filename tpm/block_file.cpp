@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -59,27 +57,6 @@ result<bool> is_block_device(const std::string& path) {
   if (!S_ISBLK(info.st_mode) && !S_ISREG(info.st_mode))
     return unusable(path, "neither a regular file nor a block device");
   return S_ISBLK(info.st_mode);
-}
-
-/// The kernel ends the io_uring of a killed process, and with it the lock, some
-/// time after the process: a successor that starts at once has to wait.
-constexpr auto lock_tries_max = 50;
-constexpr auto lock_pause = std::chrono::milliseconds{20};
-
-/// Takes the lock that goes with the open file, not with the process: it needs
-/// no lock file and cannot be dropped by closing another descriptor.
-result<unit> lock(int descriptor, const std::string& path) {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  for (auto tries = lock_tries_max; tries > 0; --tries) {
-    if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
-      return unit{};
-    if (errno != EAGAIN && errno != EACCES)
-      return io_error("cannot lock " + path, errno);
-    std::this_thread::sleep_for(lock_pause);
-  }
-  return error{errc::locked, "another process has " + path + " open"};
 }
 
 /// Returns whether another process has the lock.
@@ -201,7 +178,7 @@ result<std::unique_ptr<block_file>> block_file::open(const std::string& path) {
   if (!opened)
     return opened.error();
   auto locked
-    = *is_block ? result<unit>{unit{}} : lock(opened->file.get(), path);
+    = *is_block ? result<unit>{unit{}} : lock_file(opened->file.get(), path);
   if (!locked)
     return locked.error();
   auto file = make(path, *std::move(opened), *is_block);

@@ -1,7 +1,9 @@
 #include "tpm/owned_file.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,6 +12,12 @@
 namespace vtpm::tpm {
 
 namespace {
+
+/// The kernel closes a killed process' files, its io_uring last, some time
+/// after its end, and one after the other: a successor that starts at once has
+/// to wait.
+constexpr auto lock_tries_max = 50;
+constexpr auto lock_pause = std::chrono::milliseconds{20};
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -95,6 +103,20 @@ result<byte_vector> read_small_file(const std::string& path,
     return io_error("cannot read " + path, errno);
   out.resize(static_cast<std::size_t>(got));
   return out;
+}
+
+result<unit> lock_file(int descriptor, const std::string& path) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  for (auto tries = lock_tries_max; tries > 0; --tries) {
+    if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
+      return unit{};
+    if (errno != EAGAIN && errno != EACCES)
+      return io_error("cannot lock " + path, errno);
+    std::this_thread::sleep_for(lock_pause);
+  }
+  return error{errc::locked, "another process has " + path + " open"};
 }
 
 result<unit> write_all(int descriptor, const void* data, std::size_t size,

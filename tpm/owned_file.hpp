@@ -41,6 +41,11 @@ private:
   int descriptor_ = -1;
 };
 
+/// Takes the lock that goes with the open file, not with the process: it needs
+/// no lock file and cannot be dropped by closing another descriptor. Waits a
+/// second for a process that is ending; `errc::locked` for one that is not.
+result<unit> lock_file(int descriptor, const std::string& path);
+
 /// A new file under a name that nobody looks for, until it is published.
 class unpublished_file {
 public:

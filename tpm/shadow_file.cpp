@@ -29,17 +29,6 @@ result<unit> check_in_memory(int descriptor, const std::string& path) {
   return error{errc::unusable, path + " is not on a tmpfs or ramfs"};
 }
 
-result<unit> lock(int descriptor, const std::string& path) {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
-    return unit{};
-  if (errno == EAGAIN || errno == EACCES)
-    return error{errc::locked, path + " is the shadow of a vtpmd that runs"};
-  return io_error("cannot lock " + path, errno);
-}
-
 } // namespace
 
 shadow_file::shadow_file(std::string path, std::string name,
@@ -80,7 +69,7 @@ result<std::optional<shadow_file>> shadow_file::open(const std::string& path) {
                  path + " must be a file of this user's, mode 0600: remove it"};
   if (auto here = check_in_memory(file.get(), path); !here)
     return here.error();
-  if (auto locked = lock(file.get(), path); !locked)
+  if (auto locked = lock_file(file.get(), path); !locked)
     return locked.error();
   return std::optional{shadow_file{path, path, std::move(file)}};
 }
@@ -108,7 +97,7 @@ result<shadow_file> shadow_file::make(const std::string& path) {
   auto out = shadow_file{path, std::move(name), std::move(file)};
   if (auto here = check_in_memory(out.file_.get(), path); !here)
     return here.error();
-  if (auto locked = lock(out.file_.get(), path); !locked)
+  if (auto locked = lock_file(out.file_.get(), path); !locked)
     return locked.error();
   return out;
 }

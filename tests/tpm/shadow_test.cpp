@@ -5,8 +5,10 @@
 #include "tpm/shadow.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <sys/stat.h>
 
@@ -253,6 +255,18 @@ TEST_SUITE("tpm/shadow") {
     const auto found = shadow::load(place);
     REQUIRE(!found);
     CHECK(found.error().code == errc::locked);
+  }
+
+  TEST_CASE_FIXTURE(world, "a predecessor that is ending is waited for") {
+    auto running = begin(first);
+    auto ending = std::thread{[&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+      running.reset();
+    }};
+    const auto found = shadow::load(place);
+    ending.join();
+    REQUIRE(found);
+    CHECK(*found);
   }
 
   TEST_CASE_FIXTURE(world, "a file that others may read is not taken") {
