@@ -115,6 +115,8 @@ void learn_frontend_path(supervisor_self self, const frontend_id& id,
     self->state.parts.store->unwatch(*dev.frontend_watch);
   dev.frontend_path = path;
   note(self, spdlog::level::info, id, "appeared at " + path);
+  // What was told of the old place asks for no look at the new one.
+  *dev.told = false;
   auto owner = caf::actor_cast<supervisor_actor>(self);
   dev.frontend_watch = self->state.parts.store->watch(
     path,

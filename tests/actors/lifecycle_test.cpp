@@ -130,6 +130,21 @@ TEST_SUITE("actors/lifecycle") {
     serve_one(guest);
   }
 
+  TEST_CASE_FIXTURE(world, "a frontend moves while its old place changes") {
+    xenio::simulated::guest guest{xen, 5};
+    const std::string unusual = "/local/domain/5/somewhere/else";
+    const auto key = xenio::backend_path(5, 0) + "/frontend";
+    xen.store().set(key, unusual);
+    guest.publish();
+    settle_all();
+    xen.store().set(key, xenio::frontend_path(5, 0));
+    loop.run_until_idle();
+    // The supervisor has yet to look, and hears of this once it looks.
+    xen.store().set(unusual + "/state", "1");
+    settle_all();
+    CHECK(guest.backend_state() == xenbus_state::connected);
+  }
+
   TEST_CASE_FIXTURE(world, "nodes written one by one, in any order") {
     for (auto order : {std::vector{"state", "uuid", "frontend"},
                        std::vector{"frontend", "uuid", "state"},
