@@ -16,7 +16,8 @@ enum class errc : std::uint8_t {
   bad_channel,
   /// The peer is gone.
   gone,
-  /// This process may not claim that frontend, or another one has it.
+  /// This process may not claim that frontend, or another one has it; or a node
+  /// is not for us to write.
   refused,
   /// No answer in time.
   timed_out,

@@ -67,7 +67,11 @@ void memory_tree::list(std::string path,
 
 void memory_tree::write(std::string path, std::string text,
                         std::function<void(bool)> done) {
-  const auto worked = set(path, text);
+  // Without a slash it is at home, which is always there.
+  const auto slash = path.rfind('/');
+  const auto above
+    = std::string_view{path}.substr(0, slash == path.npos ? 0 : slash);
+  const auto worked = (above.empty() || get(above)) && set(path, text);
   if (done)
     later([done = std::move(done), worked] { done(worked); });
 }

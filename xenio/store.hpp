@@ -29,7 +29,8 @@ public:
                     std::function<void(std::vector<std::string>)> done)
     = 0;
 
-  /// Writes a node, making it and its parents if need be. `done` (may be empty)
+  /// Writes a node, making it if need be, unless the node above it does not
+  /// exist: what somebody else has removed stays removed. `done` (may be empty)
   /// gets whether that worked.
   virtual void write(std::string path, std::string text,
                      std::function<void(bool)> done)

@@ -22,6 +22,7 @@ struct world {
   explicit world(const char* domid) {
     if (domid != nullptr)
       tree.set("/local/domain/0/domid", domid);
+    tree.set(path, ""); // as libxl makes it
   }
 
   void begin() {

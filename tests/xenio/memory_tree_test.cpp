@@ -39,6 +39,7 @@ struct fixture {
 
 TEST_SUITE("xenio/memory_tree") {
   TEST_CASE_FIXTURE(fixture, "what is written can be read, as of that moment") {
+    tree.set("/a", "");
     std::vector<xenio::store::value> values;
     bool worked = false;
     tree.write("/a/b", "1", [&](bool ok) { worked = ok; });
@@ -53,6 +54,16 @@ TEST_SUITE("xenio/memory_tree") {
     CHECK(values[1] == "");
     CHECK(values[2] == std::nullopt);
     CHECK(tree.get("/a/b") == "2");
+  }
+
+  TEST_CASE_FIXTURE(fixture, "what was removed is not made again by a write") {
+    tree.set("/a/b/state", "4");
+    tree.erase("/a/b");
+    bool worked = true;
+    tree.write("/a/b/state", "6", [&](bool ok) { worked = ok; });
+    settle();
+    CHECK_FALSE(worked);
+    CHECK(tree.get("/a/b") == std::nullopt);
   }
 
   TEST_CASE_FIXTURE(fixture, "results come in the order of the requests") {

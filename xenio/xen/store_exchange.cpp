@@ -169,7 +169,9 @@ void store_exchange::start_watch(store_link& link, const store_request& what) {
 
 /// Tells the operator. Returns `false`, the outcome of whatever failed.
 bool store_exchange::note(const error& reason) {
-  if (reason.code != errc::gone)
+  if (reason.code == errc::refused)
+    log().info("{}", reason.detail); // removed, or the toolstack's alone
+  else if (reason.code != errc::gone)
     log().warn("{}", reason.detail);
   else if (!std::exchange(is_lost_, true))
     log().error("{}: who is connected is served, but nobody new is found, nor "

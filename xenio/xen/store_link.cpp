@@ -28,6 +28,9 @@ struct freer {
 
 using handle_ptr = std::unique_ptr<xs_handle, closer>;
 
+/// How often a write is tried while others change the same nodes.
+constexpr auto attempts_max = 10;
+
 template <class T>
 using malloced = std::unique_ptr<T, freer>;
 
@@ -38,7 +41,11 @@ error failure(const char* what, const std::string& path) {
   // the kernel says to the one that notices.
   if (code == EBADF || code == EPIPE || code == ECONNRESET)
     return {errc::gone, "xenstored has closed the connection"};
-  return io_error(std::string{"xenstored does not "} + what + " " + path, code);
+  auto reason
+    = io_error(std::string{"xenstored does not "} + what + " " + path, code);
+  if (code == ENOENT || code == EACCES)
+    reason.code = errc::refused;
+  return reason;
 }
 
 /// Returns whether the last failure means that the node is not there for us.
@@ -81,9 +88,19 @@ public:
 
   result<unit> write(const std::string& path,
                      const std::string& text) override {
-    return check(::xs_write(handle_.get(), XBT_NULL, path.c_str(), text.data(),
-                            static_cast<unsigned>(text.size())),
-                 "write", path);
+    for (auto attempt = 0; attempt < attempts_max; ++attempt) {
+      const auto transaction = ::xs_transaction_start(handle_.get());
+      if (transaction == XBT_NULL)
+        return failure("write", path);
+      auto written = check(write_below(transaction, path, text), "write", path);
+      const auto ended = ::xs_transaction_end(handle_.get(), transaction,
+                                              /*abort=*/!written);
+      if (!written || ended)
+        return written;
+      if (errno != EAGAIN)
+        return failure("write", path);
+    }
+    return failure("write", path);
   }
 
   result<unit> remove(const std::string& path) override {
@@ -128,6 +145,18 @@ public:
   }
 
 private:
+  /// Writes a node unless there is none above it; xenstored would make it.
+  bool write_below(xs_transaction_t transaction, const std::string& path,
+                   const std::string& text) {
+    const auto above = path.substr(0, path.rfind('/'));
+    auto count = 0U;
+    const malloced<char*> names{
+      ::xs_directory(handle_.get(), transaction, above.c_str(), &count)};
+    return names != nullptr
+      && ::xs_write(handle_.get(), transaction, path.c_str(), text.data(),
+                    static_cast<unsigned>(text.size()));
+  }
+
   static result<unit> check(bool worked, const char* what,
                             const std::string& path) {
     if (worked)

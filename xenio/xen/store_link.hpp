@@ -35,6 +35,8 @@ public:
   /// Returns the children's names; none when there is no such node.
   virtual result<std::vector<std::string>> list(const std::string& path) = 0;
 
+  /// Fails with `errc::refused` when there is no node above it, or it is not
+  /// for us to write.
   virtual result<unit> write(const std::string& path, const std::string& text)
     = 0;
 
