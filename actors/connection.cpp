@@ -25,6 +25,16 @@ ring_actor spawn_ring(supervisor_self self, ring_parts made_of) {
   return made;
 }
 
+/// Returns how a ring hands over what it has counted.
+std::function<void(const frontend_counters&)> farewell_of(
+  supervisor_self self, const frontend_identity& who) {
+  return [owner = caf::actor_cast<supervisor_actor>(self),
+          id = frontend_id{who.domain, who.handle}](
+           const frontend_counters& counted) {
+    caf::anon_send(owner, report_atom_v, id, counted);
+  };
+}
+
 /// Maps the page, binds the event channel, and makes a ring of both.
 xenio::result<ring_actor> give_ring(supervisor_self self,
                                     const connection_offer& offer,
@@ -49,7 +59,8 @@ xenio::result<ring_actor> give_ring(supervisor_self self,
                           std::move(*page),
                           std::make_unique<doorbell>(*parts.events, *port),
                           std::move(polled),
-                          parts.shadow});
+                          parts.shadow,
+                          farewell_of(self, who)});
   return *receiver;
 }
 
@@ -81,6 +92,7 @@ void refuse(supervisor_self self, const frontend_id& id, device& dev,
             const std::string& why) {
   note(self, spdlog::level::warn, id, "refused, " + why);
   dev.refused = true;
+  ++dev.past.refused;
   write_state(self, dev, xenbus_state::closed);
 }
 

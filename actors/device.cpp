@@ -67,12 +67,13 @@ device_step next_step(const device_view& view) noexcept {
     return view.ours_to_remove && view.closed_for_long ? device_step::remove
                                                        : device_step::nothing;
   }
-  if (view.backend == xenbus_state::initialising
-      && view.written != xenbus_state::unknown)
+  if (view.backend == xenbus_state::initialising)
     return device_step::announce;
   switch (view.frontend) {
     case xenbus_state::initialised:
     case xenbus_state::connected:
+      if (view.announced_just_now)
+        return device_step::nothing;
       return (view.connected || view.refused) && view.same_offer
           && !view.restarted
         ? device_step::nothing

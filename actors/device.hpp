@@ -51,6 +51,8 @@ struct device_view {
   bool ours_to_remove = false;
   /// It was closed so long ago that the toolstack has seen it.
   bool closed_for_long = false;
+  /// It was announced so recently that the toolstack may not have seen it.
+  bool announced_just_now = false;
   /// The frontend was Connected when last seen and is Initialised now: it has
   /// started anew, perhaps under the same numbers.
   bool restarted = false;
@@ -79,16 +81,19 @@ enum class device_step : std::uint8_t {
 ///     frontend                      connected         not connected
 ///     Initialising, InitWait        announce          announce, once
 ///     Initialised, Connected        connect if the    connect, unless this
-///                                   offer is new      offer was refused
+///                                   offer is new      offer was refused;
+///                                                     announce first
 ///     Closing                       follow_closing    follow_closing, once
 ///     Closed, unreadable            announce          announce, once
 ///
 /// libxl sets `online` to 0 and waits for Closed; where the backend is not in
 /// domain 0, also for the end of the backend's node, which must not come before
-/// it has seen Closed.
+/// it has seen Closed. When it makes a device it waits for InitWait, and for no
+/// other state: a driver that runs already, and offers its ring at once, is not
+/// connected before the toolstack has seen that.
 ///
 /// A frontend that starts anew need not have closed (kexec, crash kernel). A
-/// backend node in Initialising that we have written before was made anew.
+/// backend node in Initialising was just made, or made anew.
 device_step next_step(const device_view& view) noexcept;
 
 } // namespace vtpm::actors

@@ -75,4 +75,10 @@ std::uint64_t histogram::count() const noexcept {
   return std::accumulate(buckets_.begin(), buckets_.end(), std::uint64_t{0});
 }
 
+histogram& histogram::operator+=(const histogram& more) noexcept {
+  for (std::size_t i = 0; i < buckets_.size(); ++i)
+    buckets_[i] += more.buckets_[i];
+  return *this;
+}
+
 } // namespace vtpm::actors

@@ -27,6 +27,9 @@ public:
 
   std::uint64_t count() const noexcept;
 
+  /// Counts all that `more` has counted.
+  histogram& operator+=(const histogram& more) noexcept;
+
 private:
   std::array<std::uint64_t, bucket_count> buckets_{};
 };

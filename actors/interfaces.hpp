@@ -48,8 +48,8 @@ using ring_actor = caf::typed_actor<
   caf::reacts_to<notify_atom>,
   // Takes no more requests, lets the command under way finish, then replies.
   caf::replies_to<drain_atom>::with<done_atom>,
-  // Replies with this frontend's counters.
-  caf::replies_to<report_atom>::with<frontend_report>>
+  // Replies with this connection's counters.
+  caf::replies_to<report_atom>::with<frontend_counters>>
   // Conform to the protocol of the METERED actor.
   ::extend_with<metered_actor>;
 
@@ -126,9 +126,14 @@ using supervisor_actor = caf::typed_actor<
   // INTERNAL: the toolstack began to remove the device so long ago that its
   // node may go. The number names the removal.
   caf::reacts_to<remove_atom, frontend_id, std::uint64_t>,
+  // INTERNAL: a new device was announced so long ago that its frontend may be
+  // connected. The number names the announcement.
+  caf::reacts_to<announced_atom, frontend_id, std::uint64_t>,
   // INTERNAL: nobody has been there since the last frontend, of this number,
   // went.
   caf::reacts_to<unused_atom, std::uint64_t>,
+  // INTERNAL: a ring of this frontend has ended and had counted this.
+  caf::reacts_to<report_atom, frontend_id, frontend_counters>,
   // The primary's next new domid is a restore or a migration, not a boot.
   caf::reacts_to<keep_atom>,
   // Replies with which frontend the TPM's resets follow.
@@ -136,7 +141,7 @@ using supervisor_actor = caf::typed_actor<
   // Refuses new frontends, drains every ring and the TPM, then replies.
   caf::replies_to<drain_atom>::with<done_atom>,
   // Replies with who is there and what each has done.
-  caf::replies_to<report_atom>::with<std::vector<frontend_report>>>
+  caf::replies_to<report_atom>::with<frontends_report>>
   // Conform to the protocol of the METERED actor.
   ::extend_with<metered_actor>;
 

@@ -22,6 +22,20 @@ const char* to_string(frontend_state state) noexcept {
   return "unknown";
 }
 
+frontend_counters& frontend_counters::operator+=(
+  const frontend_counters& more) noexcept {
+  commands += more.commands;
+  errors += more.errors;
+  malformed += more.malformed;
+  denied += more.denied;
+  refused += more.refused;
+  cancels += more.cancels;
+  bytes_in += more.bytes_in;
+  bytes_out += more.bytes_out;
+  latency += more.latency;
+  return *this;
+}
+
 std::string explain(const caf::error& reason) {
   if (reason == domain_errc::cancelled)
     return "cancelled before it ran";

@@ -161,13 +161,8 @@ enum class frontend_state : std::uint8_t {
 /// Returns the enumerator's name.
 const char* to_string(frontend_state state) noexcept;
 
-/// One frontend, and its counters since it was connected.
-struct frontend_report {
-  frontend_id id;
-  std::string uuid;
-  frontend_state state = frontend_state::connected;
-  /// Its reboots reset the TPM.
-  bool primary = false;
+/// What one frontend did, or several together.
+struct frontend_counters {
   std::uint64_t commands = 0;
   /// Responses whose result is not zero, the engine's and ours.
   std::uint64_t errors = 0;
@@ -175,11 +170,32 @@ struct frontend_report {
   std::uint64_t malformed = 0;
   /// Localities refused.
   std::uint64_t denied = 0;
+  /// Offers of a ring that could not be used.
+  std::uint64_t refused = 0;
   std::uint64_t cancels = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   /// From taking a request out of the page to ringing the doorbell.
   histogram latency;
+
+  frontend_counters& operator+=(const frontend_counters& more) noexcept;
+};
+
+/// One frontend, and its counters since its device appeared.
+struct frontend_report : frontend_counters {
+  frontend_id id;
+  std::string uuid;
+  frontend_state state = frontend_state::connected;
+  /// Its reboots reset the TPM.
+  bool primary = false;
+};
+
+/// Who is there, and what came of those who went.
+struct frontends_report {
+  std::vector<frontend_report> present;
+  /// How many devices are gone, and their counters together.
+  std::uint64_t gone = 0;
+  frontend_counters gone_counters;
 };
 
 /// The persistence actor's counters.
@@ -227,7 +243,7 @@ struct platform_report {
 /// Every actor's counters, by actor name, and what the domain adds.
 struct domain_report {
   std::vector<std::pair<std::string, actor_stats>> actors;
-  std::vector<frontend_report> frontends;
+  frontends_report frontends;
   commit_report commits;
   tpm_report tpm;
   platform_report platform;
@@ -245,14 +261,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::directory_listing)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::domain_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_identity)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontend_counters)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::frontends_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::outcome)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::platform_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::recalled_response)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::released_response)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::state_change)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::actors::tpm_report)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<vtpm::actors::frontend_report>)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::tpm::durable_receipt)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::tpm::key_record)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(vtpm::tpm::startup)
@@ -262,6 +278,7 @@ CAF_ERROR_CODE_ENUM(vtpm::actors::domain_errc, "domain")
 // Atom texts: at most ten characters of [0-9A-Za-z_ ].
 CAF_BEGIN_TYPE_ID_BLOCK(vtpm, caf::first_custom_type_id)
 
+CAF_ADD_ATOM(vtpm, vtpm::actors, announced_atom, "announced")
 CAF_ADD_ATOM(vtpm, vtpm::actors, cancel_atom, "cancel")
 CAF_ADD_ATOM(vtpm, vtpm::actors, changed_atom, "changed")
 CAF_ADD_ATOM(vtpm, vtpm::actors, commit_atom, "commit")

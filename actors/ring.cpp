@@ -74,7 +74,7 @@ void deliver(ring_state& state, byte_view octets) {
 void finish(self_type self, byte_view octets, bool recorded) {
   auto& state = self->state;
   auto& parts = state.parts;
-  auto& report = state.report;
+  auto& counters = state.counters;
   const auto& current = *state.current;
   protocol::error_packet too_large;
   if (octets.size() > current.packet_size_max) {
@@ -90,10 +90,10 @@ void finish(self_type self, byte_view octets, bool recorded) {
   const auto nanoseconds
     = static_cast<std::uint64_t>(std::chrono::nanoseconds{elapsed}.count());
   const auto result = protocol::load_be<std::uint32_t>(octets.data() + 6);
-  report.latency.record(nanoseconds);
-  report.bytes_out += octets.size();
+  counters.latency.record(nanoseconds);
+  counters.bytes_out += octets.size();
   if (result != protocol::tpm_success)
-    ++report.errors;
+    ++counters.errors;
   if (log().should_log(spdlog::level::debug))
     log_command(state, result, nanoseconds);
   settle(state);
@@ -136,7 +136,7 @@ void administrate(self_type self, byte_view packet) {
   auto& state = self->state;
   auto request = protocol::decode_admin_request(state.parts.version, packet);
   if (!request) {
-    ++state.report.malformed;
+    ++state.counters.malformed;
     refuse(self, refusal::bad_parameter);
     return;
   }
@@ -175,7 +175,7 @@ void dispatch(self_type self, byte_vector packet) {
     return;
   }
   if (!allowed || locality > protocol::engine_locality_max) {
-    ++state.report.denied;
+    ++state.counters.denied;
     log_refusal(self, "locality " + std::to_string(locality) + " denied");
     refuse(self, refusal::bad_locality);
     return;
@@ -192,7 +192,7 @@ void dispatch(self_type self, byte_vector packet) {
 
 void refuse_malformed(self_type self, protocol::errc reason,
                       std::uint32_t length) {
-  ++self->state.report.malformed;
+  ++self->state.counters.malformed;
   log_refusal(self,
               std::string{"malformed request of "} + std::to_string(length)
                 + " octets: " + protocol::to_string(reason));
@@ -224,7 +224,7 @@ void begin(ring_state& state, const protocol::page_header& header,
                         tpm::print_of(header.length, header.locality, packet),
                         false,
                         std::chrono::steady_clock::now()};
-  ++state.report.commands;
+  ++state.counters.commands;
 }
 
 /// Takes the request out of the page: one snapshot of the header, one copy of
@@ -245,7 +245,7 @@ void take(self_type self) {
     refuse_malformed(self, protocol::errc::oversized, length);
     return;
   }
-  state.report.bytes_in += length;
+  state.counters.bytes_in += length;
   const auto decoded
     = protocol::tpm_header::decode_command(state.parts.version, packet);
   if (!decoded) {
@@ -304,10 +304,10 @@ bool recover(self_type self) {
 void cancel(self_type self) {
   auto& state = self->state;
   if (!state.current) {
-    ++state.report.cancels;
+    ++state.counters.cancels;
     answer_idle(state);
   } else if (!std::exchange(state.current->cancel_sent, true)) {
-    ++state.report.cancels;
+    ++state.counters.cancels;
     self->send(state.tpm, cancel_atom_v, state.parts.id);
   }
 }
@@ -334,7 +334,7 @@ void look(self_type self) {
     case page_state::finish:
       return;
   }
-  ++state.report.malformed;
+  ++state.counters.malformed;
   log_refusal(self, "impossible page state " + std::to_string(seen));
 }
 
@@ -343,13 +343,13 @@ void look(self_type self) {
 ring_state::~ring_state() {
   if (drained.pending())
     drained.deliver(caf::make_error(caf::sec::request_receiver_down));
+  if (parts.farewell)
+    parts.farewell(counters);
 }
 
 ring_actor::behavior_type ring(self_type self, ring_parts parts, tpm_actor tpm,
                                control_actor control) {
   auto& initial = self->state;
-  initial.report.id = parts.id;
-  initial.report.uuid = parts.uuid;
   initial.parts = std::move(parts);
   initial.tpm = std::move(tpm);
   initial.control = std::move(control);
@@ -366,7 +366,7 @@ ring_actor::behavior_type ring(self_type self, ring_parts parts, tpm_actor tpm,
       state.drained = self->make_response_promise<done_atom>();
       return state.drained;
     },
-    [self](report_atom) { return self->state.report; },
+    [self](report_atom) { return self->state.counters; },
     [self](stats_atom) { return self->stats(); },
   };
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,8 @@ struct ring_parts {
   std::unique_ptr<polled_page> polled;
   /// Null if there is none.
   std::shared_ptr<tpm::shadow> shadow;
+  /// Gets what the ring has counted when it ends; may be empty.
+  std::function<void(const frontend_counters&)> farewell = {};
 };
 
 /// The request under way, as far as the answer needs it. Taken from one
@@ -65,11 +68,11 @@ struct ring_state {
   std::string admin_text;
   std::string admin_reply;
 
-  frontend_report report;
+  frontend_counters counters;
   /// A guest can make refusals as fast as it likes.
   log_limit refusals{1};
 
-  /// Answers a drain that is still waiting.
+  /// Answers a drain that is still waiting, and says farewell.
   ~ring_state();
 };
 

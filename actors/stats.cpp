@@ -51,11 +51,10 @@ caf::result<domain_report> report(self_type self) {
                          [](domain_report& to, platform_report answer) {
                            to.platform = std::move(answer);
                          });
-    ask<std::vector<frontend_report>>(
-      self, all, state.supervisor, report_atom_v,
-      [](domain_report& to, std::vector<frontend_report> answer) {
-        to.frontends = std::move(answer);
-      });
+    ask<frontends_report>(self, all, state.supervisor, report_atom_v,
+                          [](domain_report& to, frontends_report answer) {
+                            to.frontends = std::move(answer);
+                          });
   }
   return promise;
 }

@@ -20,9 +20,10 @@ using xenio::xenbus_state;
 /// How long an actor may take to report before it is left out.
 constexpr auto report_limit = std::chrono::seconds{1};
 
-/// How long libxl needs to see that a device is closed, before its node may go;
-/// it gives up ten seconds after it asked.
-constexpr auto removal_delay = std::chrono::seconds{1};
+/// How long libxl needs to see a state that it waits for: InitWait before it
+/// becomes Connected, Closed before its node goes. It gives up ten seconds
+/// after it asked.
+constexpr auto toolstack_delay = std::chrono::seconds{1};
 
 void forget(supervisor_self self, const frontend_id& id, device& dev) {
   disconnect(self, id, dev, "its node is gone");
@@ -33,6 +34,9 @@ void forget(supervisor_self self, const frontend_id& id, device& dev) {
   }
   if (state.parts.shadow != nullptr)
     state.parts.shadow->forget(key_of(id));
+  // A node that was never a device counts for nothing.
+  state.gone += dev.frontend_watch ? 1 : 0;
+  state.gone_counters += dev.past;
   state.devices.erase(id);
   if (state.devices.empty() && state.parts.unused_limit)
     self->delayed_send(self, *state.parts.unused_limit, unused_atom_v,
@@ -67,6 +71,7 @@ device_view view_of(const device& dev, const device_nodes& nodes) {
   // Where there is no such node there is no hypervisor, and no domain but 0.
   view.ours_to_remove = nodes.own_domid.value_or("0") != "0";
   view.closed_for_long = dev.closed_for_long;
+  view.announced_just_now = dev.announced_just_now;
   view.restarted = dev.last_seen == xenbus_state::connected
     && view.frontend == xenbus_state::initialised;
   std::string problem;
@@ -86,7 +91,20 @@ void follow_online(supervisor_self self, device& dev, const frontend_id& id,
   if (!dev.offline)
     return;
   dev.removal = ++self->state.removals;
-  self->delayed_send(self, removal_delay, remove_atom_v, id, dev.removal);
+  self->delayed_send(self, toolstack_delay, remove_atom_v, id, dev.removal);
+}
+
+/// Announces a device that the toolstack has just made or that is free again.
+void announce_to(supervisor_self self, device& dev, const frontend_id& id,
+                 const device_view& view) {
+  auto& state = self->state;
+  announce(self, dev);
+  if (view.backend != xenbus_state::initialising || !state.parts.is_awaited)
+    return;
+  dev.announced_just_now = true;
+  dev.announcement = ++state.announcements;
+  self->delayed_send(self, toolstack_delay, announced_atom_v, id,
+                     dev.announcement);
 }
 
 void take_step(supervisor_self self, device& dev, const device_nodes& nodes) {
@@ -110,7 +128,7 @@ void take_step(supervisor_self self, device& dev, const device_nodes& nodes) {
       return;
     case device_step::announce:
       disconnect(self, id, dev, "it closed or is gone");
-      announce(self, dev);
+      announce_to(self, dev, id, view);
       return;
     case device_step::connect:
       connect(self, dev, nodes);
@@ -150,6 +168,17 @@ void closed_for_long(supervisor_self self, const frontend_id& id,
       || entry->second.removal != removal)
     return;
   entry->second.closed_for_long = true;
+  examine(self, id, entry->second);
+}
+
+/// The toolstack has seen the device announced by now.
+void announced_for_long(supervisor_self self, const frontend_id& id,
+                        std::uint64_t announcement) {
+  auto& devices = self->state.devices;
+  const auto entry = devices.find(id);
+  if (entry == devices.end() || entry->second.announcement != announcement)
+    return;
+  entry->second.announced_just_now = false;
   examine(self, id, entry->second);
 }
 
@@ -194,14 +223,25 @@ frontend_state state_of(const supervisor_state& state, const frontend_id& id,
   return dev.refused ? frontend_state::refused : frontend_state::waiting;
 }
 
-caf::result<std::vector<frontend_report>> report(supervisor_self self) {
-  using reports = std::vector<frontend_report>;
+/// Its device may be gone, or there may be another one in its place; either way
+/// it counts.
+void keep_counters(supervisor_state& state, const frontend_id& id,
+                   const frontend_counters& counted) {
+  const auto entry = state.devices.find(id);
+  (entry == state.devices.end() ? state.gone_counters : entry->second.past)
+    += counted;
+}
+
+caf::result<frontends_report> report(supervisor_self self) {
   auto& state = self->state;
-  auto promise = self->make_response_promise<reports>();
-  reports unconnected;
+  auto promise = self->make_response_promise<frontends_report>();
+  frontends_report initial;
+  initial.gone = state.gone;
+  initial.gone_counters = state.gone_counters;
   std::vector<std::pair<ring_actor, frontend_report>> connected;
   for (auto& [id, dev] : state.devices) {
     frontend_report one;
+    one += dev.past;
     one.id = id;
     one.uuid = dev.uuid;
     one.state = state_of(state, id, dev);
@@ -209,17 +249,16 @@ caf::result<std::vector<frontend_report>> report(supervisor_self self) {
     if (dev.ring)
       connected.emplace_back(dev.ring, std::move(one));
     else
-      unconnected.push_back(std::move(one));
+      initial.present.push_back(std::move(one));
   }
-  auto all = std::make_shared<collector<reports>>(connected.size(), promise,
-                                                  std::move(unconnected));
+  auto all = std::make_shared<collector<frontends_report>>(
+    connected.size(), promise, std::move(initial));
   for (auto& [ring, known] : connected)
     self->request(ring, report_limit, report_atom_v)
       .then(
-        [all, known = std::move(known)](frontend_report& one) {
-          one.state = known.state;
-          one.primary = known.primary;
-          all->value.push_back(std::move(one));
+        [all, one = std::move(known)](const frontend_counters& now) mutable {
+          one += now;
+          all->value.present.push_back(std::move(one));
           all->arrived();
         },
         [all](const caf::error&) { all->arrived(); });
@@ -257,7 +296,14 @@ supervisor_actor::behavior_type supervisor(supervisor_self self,
     [self](remove_atom, const frontend_id& id, std::uint64_t removal) {
       closed_for_long(self, id, removal);
     },
+    [self](announced_atom, const frontend_id& id, std::uint64_t announcement) {
+      announced_for_long(self, id, announcement);
+    },
     [self](unused_atom, std::uint64_t desertion) { unused(self, desertion); },
+    [self](report_atom, const frontend_id& id,
+           const frontend_counters& counted) {
+      keep_counters(self->state, id, counted);
+    },
     [self](keep_atom) { keep_next(self); },
     [self](platform_atom) { return report_platform(self->state); },
     [self](drain_atom) { return drain(self); },

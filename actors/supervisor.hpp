@@ -48,6 +48,8 @@ struct supervisor_parts {
   std::function<void()> on_unused = {};
   /// Null if there is none.
   std::shared_ptr<tpm::shadow> shadow = {};
+  /// A toolstack waits for the state InitWait of each device that it makes.
+  bool is_awaited = false;
 };
 
 /// One frontend's device, from the appearance of its node to its end.
@@ -74,8 +76,14 @@ struct device {
   /// same handle, means nothing to it.
   std::uint64_t removal = 0;
   bool closed_for_long = false;
+  /// Set until the toolstack has seen that it was announced; the number as that
+  /// of a removal.
+  bool announced_just_now = false;
+  std::uint64_t announcement = 0;
   /// Invalid unless connected.
   ring_actor ring;
+  /// What its earlier rings counted, and its refusals.
+  frontend_counters past;
   /// Set while a `changed_atom` for this device is on its way: a guest can
   /// write its nodes as fast as it likes.
   std::shared_ptr<bool> told = std::make_shared<bool>(false);
@@ -96,8 +104,13 @@ struct supervisor_state {
   /// under way while there are any.
   std::set<frontend_id> awaiting_reset;
   std::uint64_t boot_resets = 0;
+  /// Devices that are gone, and their counters together.
+  std::uint64_t gone = 0;
+  frontend_counters gone_counters;
   /// Counts how often the toolstack removed a device.
   std::uint64_t removals = 0;
+  /// Counts how often a device that the toolstack had made was announced.
+  std::uint64_t announcements = 0;
   /// Counts how often the last frontend went.
   std::uint64_t desertions = 0;
   bool draining = false;

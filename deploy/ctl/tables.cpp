@@ -32,6 +32,7 @@ constexpr column frontend_columns[] = {
   {"ERRORS", "/errors"},
   {"MALFORMED", "/malformed"},
   {"DENIED", "/denied"},
+  {"REFUSED", "/refused"},
   {"CANCELS", "/cancels"},
   {"IN(B)", "/bytes_in"},
   {"OUT(B)", "/bytes_out"},
@@ -67,6 +68,14 @@ constexpr column status_lines[] = {
   {"  p99 (us)", "/commits/latency_us/p99"},
   {"  repeated", "/commits/retries"},
   {"  failing now", "/commits/failing"},
+};
+
+constexpr column gone_lines[] = {
+  {"gone", "/gone/frontends"},      {"  commands", "/gone/commands"},
+  {"  errors", "/gone/errors"},     {"  malformed", "/gone/malformed"},
+  {"  denied", "/gone/denied"},     {"  refused", "/gone/refused"},
+  {"  cancels", "/gone/cancels"},   {"  in (B)", "/gone/bytes_in"},
+  {"  out (B)", "/gone/bytes_out"},
 };
 
 std::string printable(std::string text) {
@@ -139,13 +148,12 @@ std::string table(const json& reply, const char* member,
   return aligned(rows);
 }
 
-std::string status(const json& reply) {
-  std::vector<std::string> names;
+std::string lines(const json& reply, std::span<const column> named) {
   auto width = std::size_t{0};
-  for (const auto& [name, pointer] : status_lines)
+  for (const auto& [name, pointer] : named)
     width = std::max(width, std::string{name}.size());
   std::string text;
-  for (const auto& [name, pointer] : status_lines) {
+  for (const auto& [name, pointer] : named) {
     auto line = std::string{name};
     line.resize(width + 2, ' ');
     text += line + cell(reply, pointer) + '\n';
@@ -153,18 +161,24 @@ std::string status(const json& reply) {
   return text;
 }
 
+/// Who is there, and what came of those who went.
+std::string frontends(const json& reply) {
+  return table(reply, "frontends", frontend_columns) + '\n'
+    + lines(reply, gone_lines);
+}
+
 } // namespace
 
 std::string to_tables(control_request request, const json& reply) {
   switch (request) {
     case control_request::status:
-      return status(reply) + "frontends        " + cell(reply, "/frontends")
-        + '\n';
+      return lines(reply, status_lines) + "frontends        "
+        + cell(reply, "/frontends") + '\n';
     case control_request::frontends:
-      return table(reply, "frontends", frontend_columns);
+      return frontends(reply);
     case control_request::stats:
-      return status(reply) + '\n' + table(reply, "actors", actor_columns) + '\n'
-        + table(reply, "frontends", frontend_columns);
+      return lines(reply, status_lines) + '\n'
+        + table(reply, "actors", actor_columns) + '\n' + frontends(reply);
     case control_request::reset:
     case control_request::keep_next:
     case control_request::resume:

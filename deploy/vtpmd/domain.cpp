@@ -234,6 +234,7 @@ void domain::impl::serve(const options& given) {
                                 given.primary};
   parts.startup = startup;
   parts.shadow = shadow;
+  parts.is_awaited = given.xen;
   parts.memory = remembered;
   parts.remember = [this](const platform_memory& memory) {
     if (shadow != nullptr)

@@ -74,20 +74,26 @@ json actor_json(const std::string& name, const actors::actor_stats& stats) {
           {"busy_us", microseconds(static_cast<std::uint64_t>(stats.busy_ns))}};
 }
 
+json counters_json(const actors::frontend_counters& counted) {
+  return {{"commands", counted.commands},
+          {"errors", counted.errors},
+          {"malformed", counted.malformed},
+          {"denied", counted.denied},
+          {"refused", counted.refused},
+          {"cancels", counted.cancels},
+          {"bytes_in", counted.bytes_in},
+          {"bytes_out", counted.bytes_out},
+          {"latency_us", latency_json(counted.latency)}};
+}
+
 json frontend_json(const actors::frontend_report& frontend) {
-  return {{"domid", frontend.id.domain},
-          {"handle", frontend.id.handle},
-          {"uuid", frontend.uuid},
-          {"state", to_string(frontend.state)},
-          {"primary", frontend.primary},
-          {"commands", frontend.commands},
-          {"errors", frontend.errors},
-          {"malformed", frontend.malformed},
-          {"denied", frontend.denied},
-          {"cancels", frontend.cancels},
-          {"bytes_in", frontend.bytes_in},
-          {"bytes_out", frontend.bytes_out},
-          {"latency_us", latency_json(frontend.latency)}};
+  auto object = counters_json(frontend);
+  object["domid"] = frontend.id.domain;
+  object["handle"] = frontend.id.handle;
+  object["uuid"] = frontend.uuid;
+  object["state"] = to_string(frontend.state);
+  object["primary"] = frontend.primary;
+  return object;
 }
 
 } // namespace
@@ -96,14 +102,16 @@ json status_json(const actors::domain_report& report) {
   return {{"tpm", tpm_json(report)},
           {"commits", commits_json(report.commits)},
           {"platform", platform_json(report.platform)},
-          {"frontends", connected_among(report.frontends)}};
+          {"frontends", connected_among(report.frontends.present)}};
 }
 
-json frontends_json(const std::vector<actors::frontend_report>& frontends) {
+json frontends_json(const actors::frontends_report& frontends) {
   auto list = json::array();
-  for (const auto& frontend : frontends)
+  for (const auto& frontend : frontends.present)
     list.push_back(frontend_json(frontend));
-  return {{"frontends", std::move(list)}};
+  auto gone = counters_json(frontends.gone_counters);
+  gone["frontends"] = frontends.gone;
+  return {{"frontends", std::move(list)}, {"gone", std::move(gone)}};
 }
 
 json stats_json(const actors::domain_report& report) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <vector>
-
 #include <nlohmann/json_fwd.hpp>
 
 #include "actors/messages.hpp"
@@ -17,13 +15,12 @@ namespace vtpm::deploy {
 /// store, whose boots reset it and how many frontends are connected.
 nlohmann::json status_json(const actors::domain_report& report);
 
-/// `{"frontends":[{...},...]}`: every frontend, connected or not, and its
-/// counters.
-nlohmann::json frontends_json(
-  const std::vector<actors::frontend_report>& frontends);
+/// `{"frontends":[{...},...],"gone":{...}}`: every frontend, connected or not,
+/// and its counters; how many are gone, and their counters together.
+nlohmann::json frontends_json(const actors::frontends_report& frontends);
 
 /// `{"tpm":{...},"commits":{...},"platform":{...},"actors":[...],
-/// "frontends":[...]}`: everything.
+/// "frontends":[...],"gone":{...}}`: everything.
 nlohmann::json stats_json(const actors::domain_report& report);
 
 } // namespace vtpm::deploy

@@ -27,7 +27,7 @@ TEST_SUITE("actors/detach") {
       CHECK(backend_key(5, "/state") == "6");
       guest->die();
       settle_all();
-      CHECK(reports().empty());
+      CHECK(reports().present.empty());
     }
   }
 
@@ -42,8 +42,43 @@ TEST_SUITE("actors/detach") {
     pass(1ms);
     CHECK_FALSE(backend_key(5, "/state"));
     CHECK_FALSE(backend_key(5, "/uuid"));
-    CHECK(reports().size() == 1);
+    CHECK(reports().present.size() == 1);
     serve_one(*other);
+  }
+
+  TEST_CASE_FIXTURE(world, "a hot-plugged device shows InitWait to libxl") {
+    kill_supervisor();
+    actors::supervisor_parts parts;
+    parts.is_awaited = true;
+    spawn_supervisor(std::move(parts));
+    xenio::simulated::guest guest{xen, 5};
+    guest.publish(); // its driver runs already
+    settle_all();
+    CHECK(backend_key(5, "/state") == "2");
+    pass(999ms);
+    CHECK(backend_key(5, "/state") == "2");
+    pass(1ms);
+    CHECK(backend_key(5, "/state") == "4");
+    serve_one(guest);
+    // Whoever comes back later does not wait.
+    guest.close();
+    settle_all();
+    guest.publish();
+    settle_all();
+    CHECK(backend_key(5, "/state") == "4");
+    // A device made anew does, and its timer is its own.
+    guest.die();
+    settle_all();
+    xenio::simulated::guest again{xen, 6};
+    again.publish();
+    settle_all();
+    pass(500ms);
+    detach(6);
+    CHECK(backend_key(6, "/state") == "6");
+    xen.store().erase(xenio::backend_path(6, 0));
+    settle_all();
+    pass(10s);
+    CHECK(reports().present.empty());
   }
 
   TEST_CASE_FIXTURE(world, "an offline device that never was connected") {

@@ -34,6 +34,17 @@ TEST_SUITE("actors/device") {
     CHECK(next_step(view) == device_step::nothing);
   }
 
+  TEST_CASE("a driver that is there before us has to wait for its toolstack") {
+    auto view = online_view();
+    view.frontend = xenbus_state::initialised;
+    CHECK(next_step(view) == device_step::announce);
+    view.backend = view.written = xenbus_state::init_wait;
+    view.announced_just_now = true;
+    CHECK(next_step(view) == device_step::nothing);
+    view.announced_just_now = false;
+    CHECK(next_step(view) == device_step::connect);
+  }
+
   TEST_CASE("frontends may come in state 3, as Linux, or 4, as mini-os") {
     for (auto state : {xenbus_state::initialised, xenbus_state::connected}) {
       auto view = online_view();

@@ -202,14 +202,13 @@ struct domain_fixture : domain_surroundings, deterministic_system {
   }
 
   /// Returns what is known of every frontend.
-  std::vector<actors::frontend_report> reports() {
-    return ask<std::vector<actors::frontend_report>>(supervisor,
-                                                     actors::report_atom_v);
+  actors::frontends_report reports() {
+    return ask<actors::frontends_report>(supervisor, actors::report_atom_v);
   }
 
   /// Returns what is known of this frontend.
   actors::frontend_report report_of(const xenio::simulated::guest& who) {
-    for (auto& each : reports())
+    for (auto& each : reports().present)
       if (each.id == actors::frontend_id{who.domain(), who.handle()})
         return each;
     FAIL("there is no such frontend");

@@ -88,7 +88,7 @@ TEST_SUITE("actors/lifecycle") {
     CHECK(closed->backend_state() == xenbus_state::init_wait);
     serve_one(*renewed);
     CHECK(xen.mappings() == 1);
-    CHECK(reports().size() == 2);
+    CHECK(reports().present.size() == 2);
   }
 
   TEST_CASE_FIXTURE(world, "a restart between Closing and Closed") {
@@ -158,10 +158,10 @@ TEST_SUITE("actors/lifecycle") {
         settle_all();
       }
       CHECK(backend_key(5, "/state") == "2");
-      CHECK(reports().size() == 1);
+      CHECK(reports().present.size() == 1);
       xen.store().erase(path);
       settle_all();
-      CHECK(reports().empty());
+      CHECK(reports().present.empty());
     }
   }
 
@@ -171,7 +171,7 @@ TEST_SUITE("actors/lifecycle") {
       xen.store().set(xenio::backend_path(5, 0) + "/frontend", text);
       xen.store().set(xenio::backend_path(5, 0) + "/state", "1");
       settle_all();
-      CHECK(reports().size() == 1);
+      CHECK(reports().present.size() == 1);
     }
     serve_one(*good);
   }

@@ -242,10 +242,10 @@ TEST_SUITE("actors/primary") {
       = self->request(supervisor, caf::infinite, actors::report_atom_v);
     settle_all();
     pending.receive(
-      [](const std::vector<actors::frontend_report>& all) {
-        REQUIRE(all.size() == 1);
-        CHECK(all.front().state == frontend_state::resetting);
-        CHECK(all.front().primary);
+      [](const actors::frontends_report& all) {
+        REQUIRE(all.present.size() == 1);
+        CHECK(all.present.front().state == frontend_state::resetting);
+        CHECK(all.present.front().primary);
       },
       [](const caf::error&) { FAIL("no report"); });
     run_to_end();
@@ -262,7 +262,7 @@ TEST_SUITE("actors/primary") {
       REQUIRE(helper->busy());
     }
     run_to_end();
-    CHECK(reports().empty());
+    CHECK(reports().present.empty());
     CHECK(script->resets == 1);
     // It had no command: its TPM is as good as new.
     guest = boot(6);

@@ -123,10 +123,7 @@ TEST_SUITE("actors/supervisor") {
     run_to_end();
     CHECK(xen.mappings() == 1);
     CHECK(xen.bindings() == 1);
-    CHECK(ask<std::vector<actors::frontend_report>>(supervisor,
-                                                    actors::report_atom_v)
-            .size()
-          == 1);
+    CHECK(reports().present.size() == 1);
     serve_one(*this, *other);
   }
 
@@ -209,7 +206,7 @@ TEST_SUITE("actors/supervisor") {
   TEST_CASE_FIXTURE(world, "nodes that are no devices are passed over") {
     for (auto path : {"backend/vtpm/x/0/state", "backend/vtpm/1/y/state",
                       "backend/vtpm/99999/0/state", "backend/vtpm/-1/0/state"})
-      xen.store().write(path, "1", {});
+      xen.store().set(path, "1");
     settle_all();
     auto good = connect(2);
     serve_one(*this, *good);
@@ -238,6 +235,44 @@ TEST_SUITE("actors/supervisor") {
       serve_one(*this, *guest);
     CHECK(xen.mappings() == 12);
     CHECK(script->counter == 12);
+  }
+
+  TEST_CASE_FIXTURE(world, "what a frontend did counts beyond its connection") {
+    auto guest = connect(1);
+    serve_one(*this, *guest);
+    guest->submit(200, make_request(scripted::increment));
+    run_to_end();
+    guest->close();
+    settle_all();
+    xen.inject.failing_maps = 1;
+    guest->publish();
+    settle_all();
+    auto closed = report_of(*guest);
+    CHECK(closed.state == actors::frontend_state::refused);
+    CHECK(closed.commands == 2);
+    CHECK(closed.denied == 1);
+    CHECK(closed.refused == 1);
+    guest->publish();
+    settle_all();
+    serve_one(*this, *guest);
+    CHECK(report_of(*guest).commands == 3);
+    CHECK(report_of(*guest).latency.count() == 3);
+    CHECK(reports().gone == 0);
+    guest->die();
+    settle_all();
+    const auto after = reports();
+    CHECK(after.present.empty());
+    CHECK(after.gone == 1);
+    CHECK(after.gone_counters.commands == 3);
+    CHECK(after.gone_counters.denied == 1);
+    CHECK(after.gone_counters.refused == 1);
+  }
+
+  TEST_CASE_FIXTURE(world, "what is no device yet counts for nothing") {
+    xen.store().set("backend/vtpm/1/0", "");
+    settle_all();
+    CHECK(reports().present.empty());
+    CHECK(reports().gone == 0);
   }
 
   TEST_CASE_FIXTURE(world, "every actor is in the report") {

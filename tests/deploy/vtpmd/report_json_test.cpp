@@ -23,6 +23,7 @@ actors::domain_report sample() {
   frontend.errors = 11;
   frontend.malformed = 12;
   frontend.denied = 13;
+  frontend.refused = 18;
   frontend.cancels = 14;
   frontend.bytes_in = 15;
   frontend.bytes_out = 16;
@@ -30,7 +31,10 @@ actors::domain_report sample() {
   waiting.id = {4, 0};
   waiting.uuid = "66666666-7777-8888-9999-aaaaaaaaaaaa";
   waiting.state = actors::frontend_state::refused;
-  report.frontends = {frontend, waiting};
+  report.frontends.present = {frontend, waiting};
+  report.frontends.gone = 60;
+  report.frontends.gone_counters.commands = 61;
+  report.frontends.gone_counters.malformed = 62;
   report.platform = {"handle=9,on-new-domid=reset", xenio::domid{3}, true, 40};
   auto& commits = report.commits;
   commits.commits = 20;
@@ -76,14 +80,20 @@ const auto golden = json::parse(R"({
     {"domid": 3, "handle": 9, "uuid": "11111111-2222-3333-4444-555555555555",
      "state": "connected", "primary": true,
      "commands": 10, "errors": 11, "malformed": 12, "denied": 13,
-     "cancels": 14, "bytes_in": 15, "bytes_out": 16,
+     "refused": 18, "cancels": 14, "bytes_in": 15, "bytes_out": 16,
      "latency_us": {"p50": 0.0, "p99": 0.0}},
     {"domid": 4, "handle": 0, "uuid": "66666666-7777-8888-9999-aaaaaaaaaaaa",
      "state": "refused", "primary": false,
      "commands": 0, "errors": 0, "malformed": 0, "denied": 0,
-     "cancels": 0, "bytes_in": 0, "bytes_out": 0,
+     "refused": 0, "cancels": 0, "bytes_in": 0, "bytes_out": 0,
      "latency_us": {"p50": 0.0, "p99": 0.0}}
-  ]
+  ],
+  "gone": {
+    "frontends": 60,
+    "commands": 61, "errors": 0, "malformed": 62, "denied": 0,
+    "refused": 0, "cancels": 0, "bytes_in": 0, "bytes_out": 0,
+    "latency_us": {"p50": 0.0, "p99": 0.0}
+  }
 })");
 
 } // namespace
@@ -95,8 +105,9 @@ TEST_SUITE("deploy/vtpmd/report_json") {
 
   TEST_CASE("frontends and status are parts of stats") {
     const auto report = sample();
-    CHECK(frontends_json(report.frontends)
-          == json{{"frontends", golden["frontends"]}});
+    CHECK(
+      frontends_json(report.frontends)
+      == json{{"frontends", golden["frontends"]}, {"gone", golden["gone"]}});
     CHECK(status_json(report)
           == json{{"tpm", golden["tpm"]},
                   {"commits", golden["commits"]},
@@ -118,14 +129,14 @@ TEST_SUITE("deploy/vtpmd/report_json") {
   TEST_CASE("latencies are microseconds") {
     auto report = sample();
     for (auto i = 0; i < 99; ++i)
-      report.frontends[0].latency.record(10'000);
-    report.frontends[0].latency.record(10'000'000);
+      report.frontends.present[0].latency.record(10'000);
+    report.frontends.present[0].latency.record(10'000'000);
     const auto latency = stats_json(report)["frontends"][0]["latency_us"];
     // Upper bounds of buckets that are about 19 % wide.
     CHECK(latency["p50"].get<double>() >= 10.0);
     CHECK(latency["p50"].get<double>() <= 12.5);
     CHECK(latency["p99"].get<double>() <= 12.5);
-    report.frontends[0].latency.record(10'000'000);
+    report.frontends.present[0].latency.record(10'000'000);
     const auto higher = stats_json(report)["frontends"][0]["latency_us"];
     CHECK(higher["p99"].get<double>() >= 10'000.0);
   }
@@ -154,7 +165,9 @@ TEST_SUITE("deploy/ctl/tables") {
                              "12",  "13",
                              "14",  "15",
                              "16",  "handle=9,on-new-domid=reset",
-                             "40",  "refused"}) {
+                             "40",  "refused",
+                             "18",  "60",
+                             "61",  "62"}) {
       CAPTURE(text);
       CHECK(stats.find(text) != std::string::npos);
     }
