@@ -66,8 +66,24 @@ def add_xen_tools(disk, packages):
     disk.link("var/lock", "../run/lock")
 
 
-def dom0(packages, programs, boot_files):
-    """dom0: Xen's tools, vtpmd, the scenarios, and the images of guests."""
+def make_tpms(programs, folder):
+    """Makes a TPM of each version. Returns the files, by their names."""
+    files = []
+    for version in ("1.2", "2.0"):
+        paths = [folder / f"tpm{version}.{part}" for part in ("state", "key")]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        state, key = paths
+        presence = ("--physical-presence",) if version == "1.2" else ()
+        debian.run(programs / "deploy/vtpmctl", "create", "--tpm", version,
+                   "--state", state, "--key", key, *presence)
+        files += paths
+    return files
+
+
+def dom0(packages, programs, boot_files, tpms):
+    """dom0: Xen's tools, vtpmd, the scenarios, the images of guests, and
+    ready-made TPMs."""
     disk = new_disk(packages)
     debian.add_modules(disk, packages.root, DOM0_MODULES)
     add_xen_tools(disk, packages)
@@ -83,6 +99,8 @@ def dom0(packages, programs, boot_files):
     for folder, source in (("", "dom0"), ("scenarios/", "scenarios")):
         for path in sorted((HERE / source).iterdir()):
             disk.file(f"opt/tests/{folder}{path.name}", path)
+    for path in tpms:
+        disk.file(f"opt/tests/{path.name}", path)
     for path in boot_files:
         disk.file(f"boot/{path.name}", path)
     disk.file("init", HERE / "dom0/init", 0o755)
@@ -103,5 +121,6 @@ def build(build_image, programs, folder):
             programs / "tests/xen/vtpm_xen_owner")
     guest(packages, programs, more).write(output / "large.cpio")
     boot_files = (kernel, vtpm, output / "guest.cpio", output / "large.cpio")
-    dom0(packages, programs, boot_files).write(output / "dom0.cpio")
+    dom0(packages, programs, boot_files, make_tpms(programs, output)).write(
+        output / "dom0.cpio")
     return output

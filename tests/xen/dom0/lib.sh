@@ -13,6 +13,7 @@ step=300 # seconds one step may take; far beyond what it needs
 check() {
   sentence=$1
   shift
+  echo "[$(date '+%F %T')] $sentence"
   if "$@"; then
     echo "ok - $sentence" >&3
   else
@@ -51,8 +52,22 @@ give_up() {
   exit 1
 }
 
+# seconds_of COMMAND...: runs it; its exit code is $code, and how long it took
+# $seconds.
+seconds_of() {
+  begun=$(hundredths)
+  "$@"
+  code=$?
+  seconds=$(awk "BEGIN { print ($(hundredths) - $begun) / 100 }")
+}
+
+hundredths() {
+  cut -d ' ' -f 1 /proc/uptime | tr -d .
+}
+
 # wait_until SECONDS COMMAND...: whether it succeeds within the time.
 wait_until() {
+  local deadline # commands wait, too
   deadline=$(($(date +%s) + $1))
   shift
   until "$@" >/dev/null 2>&1; do
@@ -77,18 +92,29 @@ backend_is() { # GUEST HANDLE STATE
 
 # -- backends -----------------------------------------------------------------
 
-# start_vtpmd NAME OPTION...: starts vtpmd in dom0 and waits until it serves.
+# start_vtpmd NAME OPTION...: starts vtpmd in dom0 and waits until it serves. At
+# first on a ready-made TPM, of $version, 1.2 unless set.
 start_vtpmd() {
   mkdir -p $work
   name=$1
   shift
-  [ -e "$work/$name.state" ] || set -- --create "$@"
+  [ -e "$work/$name.state" ] || copy_tpm "$name"
   # Keys made ahead would take the one emulated processor from the guests.
   vtpmd --xen --key-pool 0 --state "$work/$name.state" \
-    --control "$work/$name.control" "$@" >>"$work/$name.log" 2>&1 &
+    --key "$work/$name.key" --control "$work/$name.control" "$@" \
+    >>"$work/$name.log" 2>&1 &
   vtpmd_pid=$!
   wait_until $step ask "$name" status ||
     give_up "vtpmd serves: $(tail -n 1 "$work/$name.log")"
+}
+
+# copy_tpm NAME: $work/NAME.state and .key, made when this image was built: an
+# emulated processor takes long over a TPM's first keys.
+copy_tpm() {
+  for part in state key; do
+    cp "/opt/tests/tpm${version:-1.2}.$part" "$work/$1.$part"
+    chmod 600 "$work/$1.$part"
+  done
 }
 
 # ask NAME REQUEST...: vtpmctl's answer.
@@ -105,11 +131,24 @@ stop_vtpmd() {
   code=$?
 }
 
-# make_disks NAME: two loop devices of zeros, named $state_disk and $key_disk.
+# make_disks NAME: two loop devices, named $state_disk and $key_disk, with a
+# ready-made TPM of $version.
 make_disks() {
   mkdir -p $work
+  copy_tpm "$1"
+  attach_disks "$1"
+}
+
+# make_blank_disks NAME: the same of zeros.
+make_blank_disks() {
+  mkdir -p $work
+  rm -f "$work/$1.state" "$work/$1.key"
+  attach_disks "$1"
+}
+
+attach_disks() {
   for part in state key; do
-    dd if=/dev/zero of="$work/$1.$part" bs=64k count=16 2>/dev/null
+    truncate -s 1M "$work/$1.$part"
     device=$(losetup -f)
     losetup "$device" "$work/$1.$part"
     eval "${part}_disk=$device"
@@ -123,7 +162,7 @@ create_vtpm_domain() {
   shift
   sed -e "s|^name *=.*|name = \"$name\"|" \
     -e "s|STATE-DISK|$state_disk|; s|KEY-DISK|$key_disk|" \
-    -e "s|EXTRA|$*|" /opt/tests/vtpm.cfg >"/run/$name.cfg"
+    -e "s|EXTRA|tpm=${version:-1.2} vtpmd.key-pool=0 $*|" /opt/tests/vtpm.cfg >"/run/$name.cfg"
   rm -f "$consoles/guest-$name.log"
   xl create "/run/$name.cfg" || give_up "the vTPM domain $name is created"
   wait_until $step console_says "$name" "listening for frontends" ||
@@ -132,6 +171,22 @@ create_vtpm_domain() {
 
 console_says() { # NAME PATTERN
   grep -q "$2" "$consoles/guest-$1.log"
+}
+
+domain_is_gone() { # NAME
+  ! xl list "$1"
+}
+
+# give_again GUEST VTPM UUID: the guest's vTPM device once more, while it runs.
+# Its driver makes /dev/tpm0 when it has it.
+give_again() {
+  xl vtpm-attach "$1" "backend=$2" "uuid=$3" && has_device "$1"
+}
+
+has_device() { # GUEST
+  tell "$1" sh "for i in \$(seq 100); do [ -c /dev/tpm0 ] && exit; sleep 1; done
+    exit 1"
+  [ "${answer##*exit }" = 0 ]
 }
 
 # -- guests -------------------------------------------------------------------
@@ -208,7 +263,7 @@ has_loaded() { # GUEST COUNT
 # What the console says that was acknowledged, when the guest is gone.
 acknowledged_on_console() {
   tr -d '\r' <"$consoles/guest-$1.log" |
-    awk '$1 == "acknowledged" && NF == 2 { last = $2 } END { print last + 0 }'
+    awk '$(NF - 1) == "acknowledged" { last = $NF } END { print last + 0 }'
 }
 
 # tpm GUEST HEX: a TPM's response, in $answer.

@@ -31,6 +31,11 @@ nv_read() { # INDEX
   printf '8002000000230000014e%08x%08x%s00080000' "$1" "$1" $password
 }
 
+# What it read, in digits: behind header, parameter size and size.
+nv_data_of() {
+  echo "$1" | cut -c33-48
+}
+
 # The response code.
 code_of() {
   echo "$1" | cut -c13-20

@@ -2,11 +2,11 @@
 // store, and answers in data/done. One request is "NUMBER WORD REST"; the
 // answer is "NUMBER TEXT". What it can do:
 //
-//   tpm HEX      one command through /dev/tpm0; the response in hex
+//   tpm HEX      one command through /dev/tpmN; the response in hex
 //   sh COMMAND   a shell's output
-//   load N HEX   N times that command, a counter in its last eight octets, or
-//                until one fails; "started" at once, and "acknowledged COUNT"
-//                on the console for each
+//   load N HEX   N times that command, or until one fails; "started" at once,
+//                and "acknowledged COUNT" on the console for each. Sixteen x in
+//                HEX are COUNT, eight octets
 //   loaded       how many commands of the load succeeded; and "running", "done"
 //                or why it ended
 
@@ -43,11 +43,20 @@ struct load_progress {
   std::atomic<std::uint32_t> ended_with;
 };
 
+/// Returns the file of this guest's TPM. Linux gives it the next number when
+/// the guest has been restored, and keeps that.
+std::string device_path() {
+  auto path = std::string{"/dev/tpm0"};
+  while (::access(path.c_str(), F_OK) != 0 && path.back() < '9')
+    ++path.back();
+  return path;
+}
+
 /// The TPM of this guest. Open only while a command runs, as only one may have
 /// it open.
 class device {
 public:
-  device() : descriptor_(::open("/dev/tpm0", O_RDWR | O_CLOEXEC)) {
+  device() : descriptor_(::open(device_path().c_str(), O_RDWR | O_CLOEXEC)) {
     // nop
   }
 
@@ -61,6 +70,8 @@ public:
 
   /// Returns the response; empty if there is none, and then errno says why.
   octets transact(const octets& command) {
+    if (descriptor_ < 0)
+      return {};
     const auto written = ::write(descriptor_, command.data(), command.size());
     if (written != static_cast<ssize_t>(command.size()))
       return {};
@@ -103,12 +114,14 @@ std::uint32_t code_of(const octets& response) {
   return code;
 }
 
-[[noreturn]] void run_load(std::uint64_t limit, octets command,
+[[noreturn]] void run_load(std::uint64_t limit, const std::string& hex,
                            load_progress& progress) {
   device tpm;
+  auto command = from_hex(hex);
+  const auto counter = hex.find("xxxxxxxxxxxxxxxx");
   for (std::uint64_t count = 1; count <= limit; ++count) {
-    for (std::size_t i = 0; i < 8; ++i)
-      command[command.size() - 1 - i]
+    for (std::size_t i = 0; i < 8 && counter != hex.npos; ++i)
+      command[counter / 2 + 7 - i]
         = static_cast<std::uint8_t>(count >> (8 * i));
     progress.ended_with = code_of(tpm.transact(command));
     if (progress.ended_with != 0)
@@ -129,7 +142,7 @@ std::string start_load(const std::string& text, load_progress& progress) {
   progress.is_running = true;
   const auto child = ::fork();
   if (child == 0)
-    run_load(limit, from_hex(text.substr(end + 1)), progress);
+    run_load(limit, text.substr(end + 1), progress);
   return child > 0 ? "started" : std::string{"error "} + std::strerror(errno);
 }
 

@@ -1,6 +1,7 @@
 // A frontend in user space for the guests of the tests.
 //
 //   raw-front exec HANDLE LOCALITY HEX...   sends commands, prints responses
+//   raw-front crash HANDLE LOCALITY HEX...  the same, and goes without a word
 //   raw-front ATTACK                        misbehaves, then has to be served
 
 #include <atomic>
@@ -187,7 +188,7 @@ int run_attack(const char* name) {
   give_up("there is no attack " + std::string{name});
 }
 
-int run_exec(int count, char** arguments) {
+int run_exec(int count, char** arguments, bool crashes) {
   raw_ring ring{static_cast<unsigned>(std::atoi(arguments[0]))};
   if (!ring.connect()) {
     std::printf("not connected\n");
@@ -198,19 +199,21 @@ int run_exec(int count, char** arguments) {
     const auto response = ring.transact(locality, from_hex(arguments[i]));
     std::printf("%s\n", response ? to_hex(*response).c_str() : "no answer");
   }
-  ring.close();
+  if (!crashes)
+    ring.close();
   return 0;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-  if (argc >= 5 && std::strcmp(argv[1], "exec") == 0)
-    return run_exec(argc - 2, argv + 2);
+  const auto crashes = argc >= 5 && std::strcmp(argv[1], "crash") == 0;
+  if (crashes || (argc >= 5 && std::strcmp(argv[1], "exec") == 0))
+    return run_exec(argc - 2, argv + 2, crashes);
   if (argc == 2)
     return run_attack(argv[1]);
   std::fprintf(stderr,
-               "usage: raw-front exec HANDLE LOCALITY HEX... | "
+               "usage: raw-front exec|crash HANDLE LOCALITY HEX... | "
                "ATTACK\n");
   return 2;
 }

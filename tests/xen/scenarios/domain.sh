@@ -1,7 +1,8 @@
 # The TPM in a domain of its own, on a disk of its own.
 . /opt/tests/tpm12.sh
+uuid=11111111-0000-4000-8000-000000000001
 
-make_disks vtpm
+make_blank_disks vtpm
 create_vtpm_domain vtpm vtpmd.physical-presence hello=1
 check "on blank disks the domain makes a TPM" \
   console_says vtpm "making a TPM: 1.2"
@@ -9,7 +10,7 @@ check "an option that it does not know is logged" \
   console_says vtpm "hello=1: not an option"
 guest_image=large
 guest_memory=128
-create_guest g1 vtpm 11111111-0000-4000-8000-000000000001
+create_guest g1 vtpm $uuid
 tpm g1 $get_manufacturer
 equal "$(code_of "$answer")" $success "its guest reads capabilities"
 tpm g1 "$(extend 10 $digest)"
@@ -28,7 +29,9 @@ xl destroy g1
 create_vtpm_domain vtpm vtpmd.physical-presence
 check "on its disks the domain makes no other TPM" \
   eval '! console_says vtpm "making a TPM"'
-create_guest g1 vtpm 11111111-0000-4000-8000-000000000001
+guest_image=guest
+guest_memory=96
+create_guest g1 vtpm $uuid
 tpm g1 "$(nv_read 32)"
 equal "$(sized_data_of "$answer")" 0123456789abcdef \
   "what was in NV outlives the domain's destruction"

@@ -8,7 +8,8 @@ tpm g1 "$(extend 10 $digest)"
 check "the guest is saved" xl save g1 /run/g1.save
 check "vtpmd is told of the restore" ask vtpmd keep-next
 check "the guest is restored" xl restore /run/g1.save
-# The driver lets go of its device and takes it again while the guest resumes.
+# The driver lets go of its device and takes it again while the guest resumes;
+# Linux calls it /dev/tpm1 then.
 has_tpm() {
   tpm g1 $get_random
   [ "$(code_of "$answer")" = $success ]

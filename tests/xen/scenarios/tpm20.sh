@@ -1,6 +1,7 @@
 # A TPM 2.0 behind the stock driver, which takes it for a 1.2.
 . /opt/tests/tpm20.sh
 
+version=2.0
 start_vtpmd vtpmd --tpm 2.0
 create_guest g1 0 55555555-0000-4000-8000-000000000001
 tell g1 sh "ls /dev/tpm*"
