@@ -174,7 +174,8 @@ result<std::unique_ptr<block_file>> block_file::open(const std::string& path) {
   if (!is_block)
     return is_block.error();
   // O_EXCL without O_CREAT claims a block device: no mount, no second opener.
-  auto opened = open_for_io(path, O_RDWR | O_DSYNC | (*is_block ? O_EXCL : 0));
+  const auto flags = O_RDWR | O_DSYNC | (*is_block ? O_EXCL : 0);
+  auto opened = wait_while_locked([&] { return open_for_io(path, flags); });
   if (!opened)
     return opened.error();
   auto locked

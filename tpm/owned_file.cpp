@@ -1,9 +1,7 @@
 #include "tpm/owned_file.hpp"
 
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
-#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,12 +10,6 @@
 namespace vtpm::tpm {
 
 namespace {
-
-/// The kernel closes a killed process' files, its io_uring last, some time
-/// after its end, and one after the other: a successor that starts at once has
-/// to wait.
-constexpr auto lock_tries_max = 50;
-constexpr auto lock_pause = std::chrono::milliseconds{20};
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -109,14 +101,13 @@ result<unit> lock_file(int descriptor, const std::string& path) {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  for (auto tries = lock_tries_max; tries > 0; --tries) {
+  return wait_while_locked([&]() -> result<unit> {
     if (::fcntl(descriptor, F_OFD_SETLK, &whole) == 0)
       return unit{};
-    if (errno != EAGAIN && errno != EACCES)
-      return io_error("cannot lock " + path, errno);
-    std::this_thread::sleep_for(lock_pause);
-  }
-  return error{errc::locked, "another process has " + path + " open"};
+    if (errno == EAGAIN || errno == EACCES)
+      return error{errc::locked, "another process has " + path + " open"};
+    return io_error("cannot lock " + path, errno);
+  });
 }
 
 result<unit> write_all(int descriptor, const void* data, std::size_t size,

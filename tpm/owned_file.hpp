@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "protocol/bytes.hpp"
@@ -40,6 +42,22 @@ public:
 private:
   int descriptor_ = -1;
 };
+
+/// Calls `attempt` again, for a second, while it fails with `errc::locked`: the
+/// kernel closes a killed process' files, its io_uring last, some time after
+/// its end and one after the other, and a successor may start at once.
+template <class Attempt>
+auto wait_while_locked(Attempt attempt) {
+  constexpr auto tries_max = 50;
+  constexpr auto pause = std::chrono::milliseconds{20};
+  auto out = attempt();
+  for (auto tries = 1;
+       !out && out.error().code == errc::locked && tries < tries_max; ++tries) {
+    std::this_thread::sleep_for(pause);
+    out = attempt();
+  }
+  return out;
+}
 
 /// Takes the lock that goes with the open file, not with the process: it needs
 /// no lock file and cannot be dropped by closing another descriptor. Waits a

@@ -298,6 +298,16 @@ TEST_SUITE("tpm/block_file") {
     auto file = block_file::open(device.path);
     REQUIRE(file);
     check_refused(device.path, errc::locked);
+    // Whoever looks at it claims it for an instant, and a killed process for
+    // longer.
+    auto ending = std::thread{[&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+      *file = nullptr;
+    }};
+    auto next = block_file::open(device.path);
+    ending.join();
+    REQUIRE(next);
+    *file = *std::move(next);
     const auto meanwhile = block_file::inspect(device.path);
     REQUIRE(meanwhile);
     CHECK(meanwhile->in_use);
