@@ -28,8 +28,8 @@ const secret_bytes& secret() {
 /// Seals, under a key file of 32 octets 4C.
 byte_vector seal(const snapshot& state) {
   const auto lock = make_export_lock(export_lock_kind::key_file);
-  const auto octets = seal_export({tpm_version::v2_0, uuid{1}, 7, state}, lock,
-                                  *derive_export_key(lock, secret()));
+  const auto octets = seal_export({tpm_version::v2_0, uuid{1}, 7, state, {}},
+                                  lock, *derive_export_key(lock, secret()));
   require(static_cast<bool>(octets));
   return *octets;
 }

@@ -43,6 +43,7 @@ public:
       start_write();
       if (f_.who == authority::recording && pick(2) == 0) {
         committer_.complete();
+        REQUIRE(*committer_.finish());
         // The process dies between the write and the answer of the authority,
         // who has the record or has not.
         if (pick(2) == 0)
