@@ -1,5 +1,7 @@
 #include "tpm/hardware/esys_tpm.hpp"
 
+#include <cstdlib>
+#include <mutex>
 #include <type_traits>
 
 #include <tss2/tss2_mu.h>
@@ -298,6 +300,24 @@ private:
   /// Runs `function` on the connection, and lets go of one that is lost.
   template <class F>
   std::invoke_result_t<F, esys_link&> call_once(F function) {
+    const std::lock_guard guard{mutex_};
+    return run(function);
+  }
+
+  /// The same for what may be done twice: a connection that was lost since the
+  /// last call is not the caller's problem.
+  template <class F>
+  std::invoke_result_t<F, esys_link&> call(F function) {
+    const std::lock_guard guard{mutex_};
+    const auto was_open = link_ != nullptr;
+    auto out = run(function);
+    if (!out && was_open && !link_)
+      return run(function);
+    return out;
+  }
+
+  template <class F>
+  std::invoke_result_t<F, esys_link&> run(F& function) {
     if (!link_) {
       auto opened = esys_link::open(options_);
       if (!opened)
@@ -310,24 +330,16 @@ private:
     return out;
   }
 
-  /// The same for what may be done twice: a connection that was lost since the
-  /// last call is not the caller's problem.
-  template <class F>
-  std::invoke_result_t<F, esys_link&> call(F function) {
-    const auto was_open = link_ != nullptr;
-    auto out = call_once(function);
-    if (!out && was_open && !link_)
-      return call_once(function);
-    return out;
-  }
-
   esys_options options_;
-  std::unique_ptr<esys_link> link_;
+  std::mutex mutex_;
+  std::unique_ptr<esys_link> link_; // guarded by mutex_
 };
 
 } // namespace
 
 std::unique_ptr<hardware_tpm> make_esys_tpm(esys_options options) {
+  // tpm2-tss would say on standard error what we say in an error.
+  ::setenv("TSS2_LOG", "all+NONE", /*overwrite=*/0);
   return std::make_unique<esys_tpm>(std::move(options));
 }
 

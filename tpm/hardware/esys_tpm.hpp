@@ -26,6 +26,7 @@ struct esys_options {
 /// first call, and again after the connection was lost. Secrets travel
 /// encrypted, in a session salted with the storage key, and every answer that
 /// matters is authenticated by it.
+/// @pre There is no other thread yet that reads the environment.
 std::unique_ptr<hardware_tpm> make_esys_tpm(esys_options options);
 
 } // namespace vtpm::tpm

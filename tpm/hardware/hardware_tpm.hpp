@@ -69,9 +69,9 @@ struct hardware_status {
 /// The longest secret that is sealed: MAX_SYM_DATA of TPM 2.0 Part 2.
 inline constexpr std::size_t sealed_secret_max = 128;
 
-/// A TPM 2.0. Every call blocks for as long as the TPM takes. Used by one
-/// thread at a time; whatever a call needs inside the TPM is gone when it
-/// returns. What fails is `errc::hardware`, unless said otherwise, with a
+/// A TPM 2.0. Every call blocks for as long as the TPM takes, and for calls of
+/// other threads before it; whatever a call needs inside the TPM is gone when
+/// it returns. What fails is `errc::hardware`, unless said otherwise, with a
 /// sentence that says what to do.
 class hardware_tpm {
 public:
