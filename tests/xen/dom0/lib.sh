@@ -290,6 +290,7 @@ clean_up() {
   done
   wait_until 10 sh -c '! pidof vtpmd' || kill -9 $(pidof vtpmd)
   sleep 1
+  xenstore-rm /local/domain/0/device/vtpm 2>/dev/null
   losetup -D 2>/dev/null || for device in $(losetup -a | cut -d: -f1); do
     losetup -d "$device"
   done

@@ -24,6 +24,7 @@ acknowledged=$(acknowledged_on_console g1)
 create_vtpm_domain vtpm
 attach 0 "$(xl domid vtpm)" 8 88888888-0000-4000-8000-000000000002
 found=$((0x0$(nv_data_of "$(raw-front exec 8 0 "$(nv_read $index)")")))
+attach --detach 0 8
 # Of the last one the guest was perhaps not told any more.
 check "$acknowledged acknowledged NV writes, and $found found" \
   [ "$acknowledged" -gt 0 -a "$found" -ge "$acknowledged" \

@@ -16,6 +16,7 @@ compare() { # HOW
   create_vtpm_domain vtpm
   attach 0 "$(xl domid vtpm)" 8 77777777-0000-4000-8000-000000000002
   found=$((0x0$(nv_data_of "$(raw-front exec 8 0 "$(nv_read $index)")")))
+  attach --detach 0 8
   check "$1: $acknowledged acknowledged NV writes, and $found found" \
     [ "$acknowledged" -gt 0 -a "$found" -ge "$acknowledged" \
     -a "$found" -le $((acknowledged + 1)) ]
