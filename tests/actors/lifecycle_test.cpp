@@ -133,11 +133,11 @@ TEST_SUITE("actors/lifecycle") {
   TEST_CASE_FIXTURE(world, "a frontend moves while its old place changes") {
     xenio::simulated::guest guest{xen, 5};
     const std::string unusual = "/local/domain/5/somewhere/else";
-    const auto key = xenio::backend_path(5, 0) + "/frontend";
-    xen.store().set(key, unusual);
+    const auto place = xenio::backend_path(5, 0) + "/frontend";
+    xen.store().set(place, unusual);
     guest.publish();
     settle_all();
-    xen.store().set(key, xenio::frontend_path(5, 0));
+    xen.store().set(place, xenio::frontend_path(5, 0));
     loop.run_until_idle();
     // The supervisor has yet to look, and hears of this once it looks.
     xen.store().set(unusual + "/state", "1");
