@@ -14,7 +14,7 @@ namespace vtpm::tests {
 ///
 /// Fault model: a call fails if the test says so, before or after it has had
 /// its effect; RAM is lost whenever `lose_power` says so.
-class hardware_double final : public tpm::hardware_tpm {
+class hardware_double : public tpm::hardware_tpm {
 public:
   static constexpr std::uint64_t window = 7;
 
