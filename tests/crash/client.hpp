@@ -32,7 +32,7 @@ struct client_report {
 /// With a shadow everything has to be exact, and the HMAC sessions that the
 /// first three have outlive every kill. Without one a kill resets the TPM, so
 /// PCRs begin anew, and a command that was under way may run once more for each
-/// kill.
+/// kill, or lose its response.
 class client {
 public:
   /// @param kills How often vtpmd was killed so far, counted when it is gone.
@@ -65,6 +65,7 @@ private:
 
   byte_vector run_command(byte_view request);
   byte_vector ask(simulation::deed what, std::uint64_t value = 0);
+  void try_one_thing();
   void do_one_thing();
   void increment();
   void compare_counter();
